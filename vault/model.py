@@ -1,0 +1,325 @@
+"""The vault's words as frozen types, so that the order of a read is visible in its signatures.
+
+`Grant → Decision → Sealed → Clear → Shown → Disclosure`: a door can only be handed what comes last.
+DESIGN 2 defines each word; DESIGN 6 the order.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NewType
+
+import msgspec
+
+Tenant = NewType("Tenant", str)
+SubjectId = NewType("SubjectId", str)
+RecordId = NewType("RecordId", str)
+PrincipalId = NewType("PrincipalId", str)
+
+MAIN: Final = Tenant("main")
+
+KINDS: Final = (
+    "borrower", "guarantor", "contact_person", "loan", "case", "contract", "contact_attempt", "visit",
+    "promise", "repayment", "agreement", "complaint", "evidence", "credit_report", "suppression",
+    "access_entry",
+)  # fmt: skip
+ROLES: Final = (
+    "collector", "agency_collector", "case_desk", "dialer", "legal", "fraud_desk", "qa_reviewer", "importer",
+    "approver", "auditor", "dpo", "regulator", "admin",
+)  # fmt: skip
+PURPOSES: Final = (
+    "repayment_reminder", "phone_collection", "negotiation", "contact_repair", "dispute", "complaint",
+    "legal_action", "settlement", "quality_review", "fraud_check", "modelling", "subject_request",
+    "regulator", "security", "audit", "import", "administration",
+)  # fmt: skip
+ENTRY_KINDS: Final = (
+    "read", "search", "verify", "write", "import", "export", "deny", "login", "token", "reserve", "confirm",
+    "restrict", "erase_begin", "erase_done", "hold", "approve", "request", "key", "policy", "principal",
+    "config", "alarm", "incident", "anchor", "open",
+)  # fmt: skip
+REASONS: Final = (
+    "token_expired", "token_revoked", "token_invalid", "uses_spent", "role_denied", "purpose_denied",
+    "field_denied", "audience_denied", "restricted", "approval_required", "quiet_hours", "call_cap",
+    "attempt_cap", "lookup_cap", "contact_state", "contact_refused", "contract_ended",
+    "attestation_expired", "log_unavailable", "previously_erased",
+)  # fmt: skip
+COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
+ACTIONS: Final = (
+    "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
+    "policy", "key", "tenant", "backup",
+)  # fmt: skip
+"""What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
+
+
+class View(enum.IntEnum):
+    """What a caller gets of a field; the order is the order of power (DESIGN 2)."""
+
+    HIDDEN = 0
+    MASKED = 1
+    CLEAR = 2
+
+
+class State(enum.StrEnum):
+    """The state of a record (DESIGN 2): RESTRICTED is stored and protected, nothing else (PIPL 47 ¶2)."""
+
+    ACTIVE = "ACTIVE"
+    RESTRICTED = "RESTRICTED"
+    ERASED = "ERASED"
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of every value type: immutable, keyword-only, slotted."""
+
+
+class Link(Word):
+    """One link of a token chain, as counters and revocations know it.
+
+    Attributes:
+        digest: SHA-256 of the link's text; the key of its use counter and of its revocation.
+        max_uses: How many uses the link allows, or None for no limit.
+        expires: µs UTC after which the link is dead, so its revocation need not be kept longer.
+    """
+
+    digest: bytes
+    max_uses: int | None
+    expires: int
+
+
+class Grant(Word):
+    """What a verified token allows: the intersection of all its links (DESIGN 6).
+
+    Attributes:
+        principal: Who the token was issued to; the *who* of every entry.
+        actions: Subset of `ACTIONS`.
+        fields: A ceiling per field name across kinds; None means the token narrows nothing. A field that a
+            non-None ceiling doesn't list is HIDDEN.
+        cases: Case numbers the token is bound to; None means no binding.
+        audience: Which nodes may honour it: subset of {"masked", "clear"}.
+        not_before, expires: µs UTC.
+        depth: How many more links may be added.
+        policy: The policy hash (hex) at issue.
+        links: Every link of the chain, the access link first.
+        ticket: The reason reference given at issue ("" if none); sealed in bodies, never shown in the tree.
+    """
+
+    tenant: Tenant
+    principal: PrincipalId
+    role: str
+    purpose: str
+    actions: frozenset[str]
+    fields: dict[str, View] | None
+    cases: frozenset[str] | None
+    audience: frozenset[str]
+    not_before: int
+    expires: int
+    depth: int
+    policy: str
+    links: tuple[Link, ...]
+    ticket: str = ""
+
+
+class Decision(Word):
+    """A view for every field of one kind, for one grant under one policy (DESIGN 6, step 2).
+
+    Attributes:
+        kind: The record kind decided on.
+        views: Every field asked for, HIDDEN included.
+        compartments: The compartments to open, sorted; empty when everything is HIDDEN.
+        masked_bits, clear_bits: The access log's field bitmaps (bit n is the field numbered n).
+        states: Record states this decision covers; a record in any other state is refused.
+        policy: The policy hash (hex) that decided.
+    """
+
+    kind: str
+    views: dict[str, View]
+    compartments: tuple[str, ...]
+    masked_bits: int
+    clear_bits: int
+    states: frozenset[str]
+    policy: str
+
+
+class Context(Word):
+    """What a sealed payload is bound to: each part is authenticated, so it cannot be moved (DESIGN 5)."""
+
+    tenant: str
+    subject: str
+    record: str
+    kind: str
+    version: int
+    compartment: str
+    generation: int
+    suite: int = 1
+
+
+class Sealed(Word):
+    """One compartment of one record as it is stored."""
+
+    context: Context
+    blob: bytes
+
+
+class Clear:
+    """Opened values of one record. Has no repr and no encoding: it cannot be printed or returned by a door."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: dict[str, msgspec.Raw]) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        """Say that something is here, and nothing of what."""
+        return "<Clear>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled."""
+        raise TypeError("clear values do not leave the process")
+
+
+class ShownField(Word):
+    """One field as the caller gets it; `value` is None when HIDDEN."""
+
+    view: str
+    value: msgspec.Raw | None
+
+
+class Receipt(Word):
+    """Where the entry for a disclosure stands in the access log.
+
+    Attributes:
+        origin: The log's name (C2SP checkpoint origin).
+        index: The entry's leaf index.
+        leaf: RFC 6962 leaf hash, standard base64.
+    """
+
+    origin: str
+    index: int
+    leaf: str
+
+
+class Shown(Word):
+    """One record as the caller gets it."""
+
+    record: str
+    ref: str | None
+    kind: str
+    version: int
+    state: str
+    fields: dict[str, ShownField]
+    receipt: Receipt
+
+
+class ItemError(Word):
+    """Why one item of a batch was refused; the others stand."""
+
+    id: str
+    code: str
+
+
+class Disclosure(Word):
+    """What a read or find releases: only ever made after its entries are durable (DESIGN 6, step 7)."""
+
+    items: list[Shown]
+    errors: list[ItemError]
+
+
+class Facts(Word):
+    """A record's operational state, in clear and authenticated as one (DESIGN 2, 4).
+
+    Attributes:
+        state: A `State`; ERASED never stands here, an erased record has no facts.
+        cases: Keyed handles of the case numbers the record belongs to.
+        anchors: ISO dates by name, which retention rules count from: `imported_on`, `placed_on`
+            (委案日期), `settled_on`, `relationship_ended_on`, `consent_withdrawn_on`, `contact_refused_on`,
+            `last_demand_on`.
+        holds: Legal holds by number.
+        fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
+    """
+
+    state: str = "ACTIVE"
+    cases: tuple[str, ...] = ()
+    anchors: dict[str, str] = {}
+    holds: tuple[Hold, ...] = ()
+    fingerprint: bytes = b""
+
+
+class Hold(Word):
+    """A legal hold (DESIGN 8, step 2): without number, authority and end date there is none."""
+
+    number: str
+    authority: str
+    until: str
+
+
+class Draft(Word):
+    """One record on its way in: typed and normalised, not yet sealed.
+
+    Attributes:
+        kind: The record kind.
+        ref: External id, or None.
+        row: The 1-based data row it came from; 0 for a direct write.
+        group: Drafts of one row share a group; `owner` names whose subject they belong to.
+        values: Normalised text by field (money "1234.50", dates ISO).
+        anchors: ISO dates for retention, by anchor name.
+        cases: Case numbers in clear, to become handles.
+    """
+
+    kind: str
+    ref: str | None
+    row: int
+    values: dict[str, str]
+    anchors: dict[str, str]
+    cases: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Name the row, never the values."""
+        return f"<Draft {self.kind} row={self.row}>"
+
+    __str__ = __repr__
+
+
+class Who(Word):
+    """The *who* of an entry: its open columns, committed to in the stub (DESIGN 7).
+
+    Attributes:
+        actor: Principal id.
+        about: The record kind, "" if none.
+        masked, clear: Field bitmaps by view.
+        outcome: `ok`, `denied`, `not_found` or `failed`.
+        reason: One of `REASONS`, or a short fixed word; "" if none.
+        policy: The first 16 hex digits of the policy hash.
+        token: The first 16 hex digits of the last link's digest; "" if none.
+    """
+
+    actor: str
+    role: str
+    purpose: str
+    about: str = ""
+    masked: int = 0
+    clear: int = 0
+    outcome: str = "ok"
+    reason: str = ""
+    policy: str = ""
+    token: str = ""
+
+
+class Whom(Word):
+    """The *whom* of an entry: its sealed body (DESIGN 7). `detail` holds facts without personal data."""
+
+    subject: str = ""
+    record: str = ""
+    case: str = ""
+    ticket: str = ""
+    detail: str = ""
+
+
+class Happening(Word):
+    """Something to be logged: becomes one entry. `secret` is the subject's log secret, b"" if no subject."""
+
+    kind: str
+    who: Who
+    whom: Whom
+    secret: bytes = b""
+    request: bytes = b""
