@@ -7,7 +7,7 @@ DESIGN 2 defines each word; DESIGN 6 the order.
 from __future__ import annotations
 
 import enum
-from typing import Final, NewType
+from typing import Any, Final, NewType, dataclass_transform
 
 import msgspec
 
@@ -67,7 +67,18 @@ class State(enum.StrEnum):
     ERASED = "ERASED"
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class _WordMeta(msgspec.StructMeta):
+    """Makes every word frozen and keyword-only, without each having to say so."""
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any
+    ) -> _WordMeta:
+        """Create the class with the house's settings; `config` may add to them."""
+        return super().__new__(cls, name, bases, namespace, **{"frozen": True, "kw_only": True} | config)
+
+
+class Word(msgspec.Struct, metaclass=_WordMeta):
     """The base of every value type: immutable, keyword-only, slotted."""
 
 
@@ -160,7 +171,7 @@ class Sealed(Word):
 
 
 class Clear:
-    """Opened values of one record. Has no repr and no encoding: it cannot be printed or returned by a door."""
+    """Opened values of one record. Has no repr and no encoding: it cannot be printed or returned."""
 
     __slots__ = ("values",)
 

@@ -1,0 +1,1 @@
+"""Keys, sealing, digests and signatures: the only place that speaks to `cryptography`."""

@@ -1,0 +1,87 @@
+"""Entry bodies: sealed so that every node writes and only the auditing room opens (DESIGN 7).
+
+    batch:  e = 32 random bytes;  E = HPKE-Seal(audit public key, e)    RFC 9180, 80 bytes, one per batch
+    body:   version 01 | E[80] | nonce[12] | AES-256-GCM(HMAC(e, u), padded, AAD = context)
+
+`u` is the subject's log secret, empty for entries without a subject: a body opens only with the audit
+private key *and* the subject's log secret, and dies with either (docs/formats/log-entry.md).
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from vault.crypto.encoding import encode
+from vault.crypto.sealing import pad, unpad
+from vault.crypto.sign import token_bytes
+from vault.errors import Tampered
+
+_VERSION: Final = b"\x01"
+_ENVELOPE: Final = 80
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def audit_key_pair() -> tuple[bytes, bytes]:
+    """A fresh audit key pair: (private, public), 32 raw bytes each."""
+    private = X25519PrivateKey.generate()
+    return private.private_bytes_raw(), private.public_key().public_bytes_raw()
+
+
+def body_context(tenant: str, commitment: bytes) -> bytes:
+    """What a body is bound to: the tenant and the commitment its stub carries."""
+    return encode("cvault/body/v1", tenant, commitment)
+
+
+class BodySealer:
+    """Seals the bodies of one batch under one ephemeral HPKE envelope."""
+
+    __slots__ = ("_envelope", "_secret")
+
+    def __init__(self, audit_public: bytes, tenant: str) -> None:
+        self._secret = token_bytes(32)
+        public = X25519PublicKey.from_public_bytes(audit_public)
+        self._envelope = _SUITE.encrypt(self._secret, public, encode("cvault/audit/v1", tenant))
+
+    def seal(self, payload: bytes, log_secret: bytes, context: bytes) -> bytes:
+        """One body; `log_secret` is b"" for an entry without a subject."""
+        nonce = token_bytes(12)
+        key = hmac.digest(self._secret, log_secret, "sha256")
+        return _VERSION + self._envelope + nonce + AESGCM(key).encrypt(nonce, pad(payload), context)
+
+
+class BodyOpener:
+    """Opens bodies with the audit private key; one HPKE opening per batch is remembered."""
+
+    __slots__ = ("_info", "_private", "_seen")
+
+    def __init__(self, audit_private: bytes, tenant: str) -> None:
+        self._private = X25519PrivateKey.from_private_bytes(audit_private)
+        self._info = encode("cvault/audit/v1", tenant)
+        self._seen: tuple[bytes, bytes] = (b"", b"")
+
+    def _batch_secret(self, envelope: bytes) -> bytes:
+        if self._seen[0] != envelope:
+            self._seen = (envelope, _SUITE.decrypt(envelope, self._private, self._info))
+        return self._seen[1]
+
+    def open(self, blob: bytes, log_secret: bytes, context: bytes) -> bytes:
+        """One body's payload.
+
+        Raises:
+            Tampered: Changed bytes, another entry's body, or the subject's log secret is not this one.
+        """
+        if blob[:1] != _VERSION:
+            raise Tampered("entry body: unknown version")
+        cut = 1 + _ENVELOPE
+        try:
+            key = hmac.digest(self._batch_secret(blob[1:cut]), log_secret, "sha256")
+            padded = AESGCM(key).decrypt(blob[cut : cut + 12], blob[cut + 12 :], context)
+        except (InvalidTag, ValueError):
+            raise Tampered("entry body does not open where it stands") from None
+        return unpad(padded)
