@@ -1,0 +1,115 @@
+"""Natural batching: while one batch is in flight, new requests queue; the queue is the next batch (DESIGN 6).
+
+No timer and no minimum size: a lone caller never waits for company, and under load one durable commit
+serves everyone who queued meanwhile. Threads and coroutines use the same queue and the same turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+R = TypeVar("R")
+
+LIMIT: Final = 64
+"""Jobs in one batch at most: beyond this the commit no longer dominates, and latency grows for nothing."""
+
+
+class Job(Generic[R]):
+    """One caller's request in a batch; `process` sets either its result or its error."""
+
+    __slots__ = ("_result", "done", "error", "future")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.error: BaseException | None = None
+        self.future: asyncio.Future[R] | None = None
+        self._result: R | None = None
+
+    def resolve(self, result: R) -> None:
+        """Hand over the result."""
+        self._result = result
+        self.done = True
+
+    def fail(self, error: BaseException) -> None:
+        """Hand over the refusal or failure, unless there is an outcome already."""
+        if not self.done:
+            self.error = error
+            self.done = True
+
+    def outcome(self) -> R:
+        """The result, or the error raised.
+
+        Raises:
+            BaseException: What `fail` was given.
+        """
+        if self.error is not None:
+            raise self.error
+        return self._result  # type: ignore[return-value]
+
+
+J = TypeVar("J", bound=Job)  # type: ignore[type-arg]
+
+
+class Batcher(Generic[J]):
+    """Runs `process` on whatever has queued, one batch at a time."""
+
+    def __init__(self, process: Callable[[list[J]], None], limit: int = LIMIT) -> None:
+        self._process = process
+        self._limit = limit
+        self._queue: deque[J] = deque()
+        self._turn = threading.Lock()
+        self._scheduled = False
+
+    def run(self, job: J) -> J:
+        """Queue a job and return when it is done; the calling thread may lead a batch itself."""
+        self._queue.append(job)
+        while not job.done:
+            with self._turn:
+                if not job.done:
+                    self._lead()
+        return job
+
+    async def arun(self, job: J) -> J:
+        """Queue a job from a coroutine; the batch runs inline at the end of the loop's turn.
+
+        Inline, not in a thread: short store work in a thread pool costs more in hand-overs than it saves.
+        """
+        loop = asyncio.get_running_loop()
+        job.future = loop.create_future()
+        self._queue.append(job)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._drain)
+        await job.future
+        return job
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        while self._queue:
+            with self._turn:
+                self._lead()
+
+    def _lead(self) -> None:
+        batch: list[J] = []
+        while self._queue and len(batch) < self._limit:
+            batch.append(self._queue.popleft())
+        if not batch:
+            return
+        try:
+            self._process(batch)
+        except BaseException as error:  # noqa: BLE001 - every caller gets the failure, each in its own frame
+            for job in batch:
+                job.fail(error)
+        for job in batch:
+            job.fail(RuntimeError("batch ended without an outcome"))
+            if job.future is not None and not job.future.done():
+                job.future.get_loop().call_soon_threadsafe(_wake, job.future)
+
+
+def _wake(future: asyncio.Future[object]) -> None:
+    if not future.done():
+        future.set_result(None)

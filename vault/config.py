@@ -1,0 +1,125 @@
+"""The vault's settings: `vault.toml` in its folder, strict and relative, so that the folder may move."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from vault.errors import ConfigError
+from vault.model import Word
+
+FORMAT: Final = 1
+SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""China has kept one time without daylight saving since 1991; rules count days in it (DESIGN 6)."""
+
+Clock = Callable[[], int]
+"""Gives µs UTC."""
+
+STORES: Final = ("records", "index", "keys", "ledger")
+
+
+class Stores(Word, forbid_unknown_fields=True):
+    """The SQLAlchemy URL of each store; a relative SQLite path is relative to the vault's folder."""
+
+    records: str = "sqlite:///records.db"
+    index: str = "sqlite:///index.db"
+    keys: str = "sqlite:///keys.db"
+    ledger: str = "sqlite:///ledger.db"
+
+
+class Settings(Word, forbid_unknown_fields=True):
+    """What `vault.toml` holds.
+
+    Attributes:
+        format: The layout's version, 1.
+        id: The vault's own random name, part of its logs' origin.
+        applies_to: Whose duties apply: a lender's or a collection agency's (law as data, docs/retention.md).
+        sandbox: A learning vault; must agree with the log's origin, so it can't be set or cleared later.
+        node: This node's name in entries.
+        keys: The key folder, relative to the vault's folder.
+        epoch_grace_hours: How long a retired epoch is kept before it is destroyed (DESIGN 5).
+        stores: Where the four stores are.
+    """
+
+    format: int
+    id: str
+    applies_to: Literal["agency", "lender"] = "agency"
+    sandbox: bool = False
+    node: str = "n1"
+    keys: str = "keys"
+    epoch_grace_hours: int = 24
+    stores: Stores = Stores()
+
+
+class Config(Word):
+    """Settings with the folder they belong to."""
+
+    folder: Path
+    settings: Settings
+
+    @classmethod
+    def load(cls, folder: Path) -> Config:
+        """Read `vault.toml`.
+
+        Raises:
+            ConfigError: There is no vault here, or a setting is unknown or wrong; names it.
+        """
+        path = folder / "vault.toml"
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+            settings = msgspec.convert(data, Settings)
+        except FileNotFoundError:
+            raise ConfigError(
+                f"no vault in {folder}", field="vault", remedy="cvault init DIR, or give --vault DIR"
+            ) from None
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+            raise ConfigError(f"vault.toml: {error}", field="vault.toml", remedy="mend the setting") from None
+        if settings.format != FORMAT:
+            raise ConfigError("vault.toml: unknown format", field="format", remedy="use a newer cvault")
+        return cls(folder=folder, settings=settings)
+
+    def url(self, store: str) -> str:
+        """A store's URL with a relative SQLite path made absolute."""
+        url: str = getattr(self.settings.stores, store)
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith(prefix + "/"):
+            return f"{prefix}{(self.folder / url.removeprefix(prefix)).resolve()}"
+        return url
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the local key provider keeps its files."""
+        return (self.folder / self.settings.keys).resolve()
+
+
+def settings_text(settings: Settings) -> str:
+    """`vault.toml` for new settings."""
+    stores = "\n".join(f'{name} = "{getattr(settings.stores, name)}"' for name in STORES)
+    return f"""\
+# Settings of this vault; every key is described in docs/interface.md.
+format = {settings.format}
+id = "{settings.id}"
+applies_to = "{settings.applies_to}"      # agency | lender: whose retention duties apply
+sandbox = {str(settings.sandbox).lower()}            # fixed at init; the log's origin says the same
+node = "{settings.node}"
+keys = {msgspec.json.encode(settings.keys).decode()}
+epoch_grace_hours = {settings.epoch_grace_hours}     # how long a retired epoch is kept before it is destroyed
+
+[stores]
+{stores}
+"""
+
+
+def today(now: int) -> date:
+    """The Asia/Shanghai date of an instant (µs UTC)."""
+    return datetime.fromtimestamp(now / 1_000_000, SHANGHAI).date()
+
+
+def iso(now: int) -> str:
+    """An instant (µs UTC) as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(now // 1_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
