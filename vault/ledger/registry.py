@@ -1,0 +1,190 @@
+"""The registry: the small state that every power rests on, authenticated as a whole by the log's head.
+
+Principals, revocations, requests with their approvals, plans and contracts. The head carries a digest over
+all of it under the head's MAC, so whoever can write to the ledger's tables but holds no key can neither
+add a principal nor bring back a revoked one (SECURITY.md, "the ledger's DBA").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final, TypeVar
+
+import msgspec
+
+from vault.crypto.encoding import encode
+from vault.errors import NotFound, Tampered
+from vault.model import Word
+
+LABEL: Final = "cvault/registry/v1"
+W = TypeVar("W", bound=Word)
+
+
+class Principal(Word):
+    """A person, service or agency that may hold tokens (INTERFACE: principal file).
+
+    Attributes:
+        public: Raw Ed25519 public key; the private key never reaches the vault.
+        roles: Roles granted, by somebody else (DESIGN 2; sandbox excepted).
+        disabled: Takes effect with the next entry, on every node.
+        added: µs UTC. by: Who granted it.
+    """
+
+    id: str
+    name: str
+    public: bytes
+    roles: tuple[str, ...]
+    disabled: bool = False
+    added: int = 0
+    by: str = ""
+
+
+class Revocation(Word):
+    """A token link that is dead before its time; kept until the link would have expired anyway."""
+
+    id: str
+    at: int
+    expires: int
+    by: str
+
+
+class Approval(Word):
+    """One principal's yes, at one instant (µs UTC)."""
+
+    principal: str
+    at: int
+
+
+class Request(Word):
+    """Something that needs another person's yes before it happens (four eyes).
+
+    Attributes:
+        what: The action, e.g. `retention`.
+        digest: Hex digest of exactly what is approved: a changed plan needs a new request.
+        by: Who asks; may not approve, sandbox excepted.
+        expires: µs UTC after which approvals no longer count.
+    """
+
+    id: str
+    what: str
+    digest: str
+    by: str
+    created: int
+    expires: int
+    approvals: tuple[Approval, ...] = ()
+
+
+class Plan(Word):
+    """A frozen retention plan; its items stand in the store, bound by `digest`.
+
+    Attributes:
+        state: `open`, `executing` or `done`.
+        counts: By action. by_rule: What each rule decided, with its certainty.
+        erase_idx: Index of its `erase_begin` entry, once begun.
+        certificate: The signed certificate, once done.
+    """
+
+    id: str
+    as_of: str
+    by: str
+    created: int
+    digest: str
+    state: str
+    counts: dict[str, int]
+    by_rule: list[dict[str, str | int]]
+    erase_idx: int | None = None
+    begun: int | None = None
+    certificate: str | None = None
+
+
+class Contract(Word):
+    """What binds the tenant to the creditor that placed its cases (PIPL 21): dates are ISO, inclusive."""
+
+    id: str
+    party: str
+    starts: str
+    ends: str | None = None
+
+
+KINDS: Final[dict[str, type[Word]]] = {
+    "principal": Principal,
+    "revocation": Revocation,
+    "request": Request,
+    "plan": Plan,
+    "contract": Contract,
+}
+_NAMES: Final = {word: name for name, word in KINDS.items()}
+
+
+class Registry:
+    """All rows of one tenant's registry, parsed; a copy is changed and its digest goes into the next head."""
+
+    def __init__(self, rows: Iterable[tuple[str, str, bytes]] = ()) -> None:
+        self._bodies = {(kind, ident): body for kind, ident, body in rows}
+        self._words: dict[tuple[str, str], Word] = {}
+
+    def copy(self) -> Registry:
+        """A registry that can be changed without touching this one."""
+        return Registry((kind, ident, body) for (kind, ident), body in self._bodies.items())
+
+    def digest(self) -> bytes:
+        """SHA-256 over every row in order of kind and id."""
+        total = sha256(encode(LABEL))
+        for (kind, ident), body in sorted(self._bodies.items()):
+            total.update(encode(kind, ident, body))
+        return total.digest()
+
+    def check(self, digest: bytes) -> None:
+        """Demand that these are the rows the head speaks of.
+
+        Raises:
+            Tampered: A row was added, dropped or edited beside the vault.
+        """
+        if self.digest() != digest:
+            raise Tampered(
+                "the registry of principals, revocations and plans is not what the head speaks of",
+                remedy="stop; compare the ledger with a mirror",
+            )
+
+    def find(self, word: type[W], ident: str) -> W | None:
+        """One row, or None."""
+        key = (_NAMES[word], ident)
+        body = self._bodies.get(key)
+        if body is None:
+            return None
+        if key not in self._words:
+            self._words[key] = msgspec.json.decode(body, type=word)
+        return self._words[key]  # type: ignore[return-value]
+
+    def get(self, word: type[W], ident: str) -> W:
+        """One row.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self.find(word, ident)
+        if found is None:
+            raise NotFound(f"no such {_NAMES[word]}")
+        return found
+
+    def all(self, word: type[W]) -> list[W]:
+        """Every row of one kind, by id."""
+        name = _NAMES[word]
+        found = (self.find(word, ident) for kind, ident in sorted(self._bodies) if kind == name)
+        return [row for row in found if row is not None]
+
+    def put(self, row: Word) -> tuple[str, str, bytes]:
+        """Add or replace a row; returns it as the store keeps it: kind, id, body."""
+        kind, ident = _NAMES[type(row)], row.id  # type: ignore[attr-defined]
+        body = msgspec.json.encode(row, order="sorted")
+        self._bodies[kind, ident] = body
+        self._words[kind, ident] = row
+        return kind, ident, body
+
+    def drop(self, word: type[Word], ident: str) -> tuple[str, str]:
+        """Remove a row; returns its kind and id."""
+        key = (_NAMES[word], ident)
+        self._bodies.pop(key, None)
+        self._words.pop(key, None)
+        return key
