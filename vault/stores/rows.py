@@ -2,6 +2,9 @@
 
 Instants are int µs UTC. Ids are made by the caller. `bytes` columns are BLOBs. What each column holds, and
 why it is no personal data in clear, stands in docs/formats/stores.md.
+
+Fields stand in the order of the table's columns and may be given by position, so that a store turns a
+driver's tuple into a row in one call; everyone else names the fields.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from vault.model import Word
 # --- records.db -----------------------------------------------------------------------------------------
 
 
-class PayloadRow(Word):
+class PayloadRow(Word, kw_only=False):
     """One sealed compartment of one version of a record.
 
     Attributes:
@@ -33,7 +36,7 @@ class PayloadRow(Word):
     sealed: bytes
 
 
-class FactsRow(Word):
+class FactsRow(Word, kw_only=False):
     """A record's facts at one counter, with their MAC; the valid counter is in `keys` (DESIGN 4)."""
 
     tenant: str
@@ -48,7 +51,7 @@ class FactsRow(Word):
 # --- keys.db --------------------------------------------------------------------------------------------
 
 
-class SecretRow(Word):
+class SecretRow(Word, kw_only=False):
     """The secret of one record version, wrapped by its shelf's key.
 
     Attributes:
@@ -67,7 +70,7 @@ class SecretRow(Word):
     deadline: int
 
 
-class HeadKeyRow(Word):
+class HeadKeyRow(Word, kw_only=False):
     """What opens the latest version of a record, and logs its reading: one row of `KeyStore.fetch`.
 
     Attributes:
@@ -90,7 +93,7 @@ class HeadKeyRow(Word):
     log_wrapped: bytes
 
 
-class SubjectRow(Word):
+class SubjectRow(Word, kw_only=False):
     """A subject's log secret, wrapped by its log shelf's key (DESIGN 7)."""
 
     tenant: str
@@ -100,7 +103,7 @@ class SubjectRow(Word):
     wrapped: bytes
 
 
-class ShelfRow(Word):
+class ShelfRow(Word, kw_only=False):
     """A shelf: some hundred secrets wrapped under one key (DESIGN 5).
 
     Attributes:
@@ -122,7 +125,7 @@ class ShelfRow(Word):
     wrapped: bytes
 
 
-class EpochRow(Word):
+class EpochRow(Word, kw_only=False):
     """An epoch: a provider key that can be destroyed (DESIGN 5). Instants are µs UTC, None if not yet."""
 
     tenant: str
@@ -136,7 +139,7 @@ class EpochRow(Word):
 # --- index.db -------------------------------------------------------------------------------------------
 
 
-class BlindRow(Word):
+class BlindRow(Word, kw_only=False):
     """A keyed digest of one normalised field value, and the record that holds the value."""
 
     tenant: str
@@ -146,7 +149,7 @@ class BlindRow(Word):
     record: str
 
 
-class AttributeRow(Word):
+class AttributeRow(Word, kw_only=False):
     """One open attribute of one record, in clear; the value sorts as text."""
 
     tenant: str
@@ -159,7 +162,7 @@ class AttributeRow(Word):
 # --- ledger.db ------------------------------------------------------------------------------------------
 
 
-class LogHead(Word):
+class LogHead(Word, kw_only=False):
     """The end of a tenant's log.
 
     Attributes:
@@ -178,7 +181,7 @@ class LogHead(Word):
     mac: bytes
 
 
-class EntryRow(Word):
+class EntryRow(Word, kw_only=False):
     """One leaf of the log with the open columns beside it (DESIGN 7).
 
     Attributes:
@@ -213,7 +216,7 @@ class EntryRow(Word):
     request: bytes
 
 
-class BodyRow(Word):
+class BodyRow(Word, kw_only=False):
     """The sealed *whom* of one entry."""
 
     tenant: str
@@ -221,7 +224,7 @@ class BodyRow(Word):
     sealed: bytes
 
 
-class TileRow(Word):
+class TileRow(Word, kw_only=False):
     """A complete tile of 256 hashes (C2SP tlog-tiles), 8192 bytes."""
 
     tenant: str
@@ -230,7 +233,7 @@ class TileRow(Word):
     hashes: bytes
 
 
-class RegistryRow(Word):
+class RegistryRow(Word, kw_only=False):
     """One registered thing (principal, revocation, approval, plan, contract …); what it means is `kind`'s."""
 
     tenant: str
@@ -239,7 +242,7 @@ class RegistryRow(Word):
     body: bytes
 
 
-class PlanItemRow(Word):
+class PlanItemRow(Word, kw_only=False):
     """One record of a retention plan.
 
     Attributes:

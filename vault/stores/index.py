@@ -1,0 +1,260 @@
+"""The index store: keyed digests and open attributes, all derived from records that still open (DESIGN 4).
+
+Every indexed record has a marker, an attribute without name and value, so that a kind can be listed and
+counted whatever attributes its records have.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.sql.expression import FromClause
+
+from vault.errors import Invalid
+from vault.stores.engine import Session
+from vault.stores.hot import Lookup, Rows, Statement, run
+from vault.stores.rows import AttributeRow, BlindRow
+from vault.stores.schema import attributes, blind
+from vault.stores.store import Store
+
+_B, _A = blind.c, attributes.c
+_TENANT: Final[BindParameter[str]] = bindparam("tenant")
+_MARKER: Final = ""
+
+OPERATORS: Final[dict[str, Callable[[ColumnElement[str], Any], ColumnElement[bool]]]] = {
+    "=": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+    "in": lambda column, value: column.in_(list(value)),
+}
+"""What `select` can ask of an attribute. Values compare as text: store numbers so that they sort as text."""
+
+_PUT_BLIND: Final = Rows(blind)
+_PUT_ATTRIBUTES: Final = Rows(attributes)
+_DROP_BLIND: Final = Lookup(
+    lambda keys: delete(blind).where(_B.tenant == _TENANT, _B.record.in_(keys)), "tenant"
+)
+_DROP_ATTRIBUTES: Final = Lookup(
+    lambda keys: delete(attributes).where(_A.tenant == _TENANT, _A.record.in_(keys)), "tenant"
+)
+_FIND: Final = Lookup(
+    lambda keys: select(_B.digest, _B.record).where(
+        _B.tenant == _TENANT,
+        _B.kind == bindparam("kind"),
+        _B.field == bindparam("field"),
+        _B.digest.in_(keys),
+    ),
+    "tenant kind field",
+)
+_ATTRIBUTES: Final = Lookup(
+    lambda keys: select(_A.record, _A.name, _A.value).where(_A.tenant == _TENANT, _A.record.in_(keys)),
+    "tenant",
+)
+_COUNT: Final = Statement(
+    select(func.count()).select_from(attributes).where(_A.tenant == _TENANT, _A.name == _MARKER)
+)
+_COUNT_KIND: Final = Statement(
+    select(func.count())
+    .select_from(attributes)
+    .where(_A.tenant == _TENANT, _A.name == _MARKER, _A.kind == bindparam("kind"))
+)
+_CLEAR_BLIND: Final = Statement(delete(blind).where(_B.tenant == _TENANT))
+_CLEAR_ATTRIBUTES: Final = Statement(delete(attributes).where(_A.tenant == _TENANT))
+
+Where = tuple[str, str, Any]
+Page = tuple[list[tuple[str, dict[str, str]]], str | None]
+
+
+class IndexStore(Store):
+    """Blind-index rows and open attributes."""
+
+    name: ClassVar[str] = "index"
+
+    def put(
+        self,
+        tenant: str,
+        replaced: Sequence[str],
+        blind: Sequence[BlindRow],
+        attributes: Sequence[AttributeRow],
+    ) -> None:
+        """Index records in one transaction: delete the rows of those replaced, then add the new rows.
+
+        A record with no row at all can be made listable by an attribute of empty name and value.
+
+        Raises:
+            Conflict: A record not named in `replaced` is indexed already; nothing was changed.
+        """
+        values = [(r.tenant, r.kind, r.name, r.value, r.record) for r in attributes if r.name]
+        marked = {(r.tenant, r.kind, _MARKER, "", r.record) for r in attributes}
+        marked |= {(r.tenant, r.kind, _MARKER, "", r.record) for r in blind}
+
+        def work(session: Session) -> None:
+            _DROP_BLIND.change(session, (tenant,), replaced)
+            _DROP_ATTRIBUTES.change(session, (tenant,), replaced)
+            _PUT_BLIND.put_words(session, blind)
+            _PUT_ATTRIBUTES.put(session, [*sorted(marked), *values])
+
+        self.db.write(work)
+
+    def find(self, tenant: str, kind: str, field: str, digest: bytes) -> list[str]:
+        """Name the records of a kind whose field has this keyed digest, in order."""
+        rows = _FIND.rows(self.db.session(), (tenant, kind, field), (digest,))
+        return sorted(record for _, record in rows)
+
+    def find_many(
+        self, tenant: str, kind: str, field: str, digests: Sequence[bytes]
+    ) -> dict[bytes, list[str]]:
+        """Name the records by digest; a digest that no record has is left out."""
+        found: defaultdict[bytes, list[str]] = defaultdict(list)
+        for digest, record in sorted(set(_FIND.rows(self.db.session(), (tenant, kind, field), digests))):
+            found[digest].append(record)
+        return dict(found)
+
+    def select(
+        self,
+        tenant: str,
+        kind: str,
+        where: Sequence[Where],
+        sort: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page:
+        """List records of a kind with their open attributes, a page at a time.
+
+        Args:
+            tenant: The tenant.
+            kind: The record kind.
+            where: (attribute, operator, value), joined by *and*; `OPERATORS` names the operators. A record
+                without the attribute doesn't match.
+            sort: An attribute, `-` before it to descend; records without it come last. Ties and None: by id.
+            cursor: What the page before returned, or None to begin.
+            limit: At most so many records.
+
+        Returns:
+            The page, and the cursor of the next one or None. The cursor holds open attributes only.
+
+        Raises:
+            Invalid: An operator or the cursor is malformed.
+        """
+        session = self.db.session()
+        phase, value, record = _opened(cursor)
+        found: list[tuple[int, str, str]] = []
+        if sort and phase == 0:
+            query = _sorted(tenant, kind, sort, (value, record) if cursor else None)
+            rows = run(session, _matching(query, tenant, where).limit(limit + 1))
+            found += [(0, row[0], row[1]) for row in rows]
+            value = record = ""
+        if len(found) <= limit:
+            query = _by_id(tenant, kind, (sort or "").lstrip("-"), record)
+            rows = run(session, _matching(query, tenant, where).limit(limit + 1 - len(found)))
+            found += [(1, row[0], row[1]) for row in rows]
+        page = found[:limit]
+        following = _sealed(page[-1]) if len(found) > limit and page else None
+        return self._with_attributes(session, tenant, [name for _, _, name in page]), following
+
+    def delete(self, tenant: str, records: Sequence[str]) -> None:
+        """Delete all rows of the records in one transaction."""
+        self.put(tenant, records, [], [])
+
+    def count(self, tenant: str, kind: str | None = None) -> int:
+        """Count the indexed records, or those of a kind."""
+        session = self.db.session()
+        if kind is None:
+            return int(_COUNT.rows(session, tenant=tenant)[0][0])
+        return int(_COUNT_KIND.rows(session, tenant=tenant, kind=kind)[0][0])
+
+    def clear(self, tenant: str) -> None:
+        """Delete all rows of the tenant, to rebuild them from records that still open."""
+
+        def work(session: Session) -> None:
+            _CLEAR_BLIND.change(session, tenant=tenant)
+            _CLEAR_ATTRIBUTES.change(session, tenant=tenant)
+
+        self.db.write(work)
+
+    @staticmethod
+    def _with_attributes(
+        session: Session, tenant: str, records: Sequence[str]
+    ) -> list[tuple[str, dict[str, str]]]:
+        found: dict[str, dict[str, str]] = {record: {} for record in records}
+        for record, name, value in _ATTRIBUTES.rows(session, (tenant,), records):
+            if name != _MARKER:
+                found[record][name] = value
+        return list(found.items())
+
+
+def _sorted(tenant: str, kind: str, sort: str, after: tuple[str, str] | None) -> Select[Any]:
+    """Make the query of records that have the sorting attribute, after (value, record), on its index."""
+    a = attributes.alias("driving").c
+    query = select(a.value, a.record).where(a.tenant == tenant, a.kind == kind, a.name == sort.lstrip("-"))
+    falling = sort.startswith("-")
+    if after is not None:
+        value, record = after
+        beyond = a.value < value if falling else a.value > value
+        past = a.record < record if falling else a.record > record
+        query = query.where(or_(beyond, and_(a.value == value, past)))
+    return query.order_by(a.value.desc(), a.record.desc()) if falling else query.order_by(a.value, a.record)
+
+
+def _by_id(tenant: str, kind: str, without: str, after: str) -> Select[Any]:
+    """Make the query of records by id after `after`, of those that lack the attribute `without` if named."""
+    driving = attributes.alias("driving")
+    a = driving.c
+    query = select(a.value, a.record).where(
+        a.tenant == tenant, a.kind == kind, a.name == _MARKER, a.value == "", a.record > after
+    )
+    if without:
+        query = query.where(~_has(driving, tenant, without))
+    return query.order_by(a.record)
+
+
+def _matching(query: Select[Any], tenant: str, where: Sequence[Where]) -> Select[Any]:
+    (driving,) = query.get_final_froms()
+    for name, operator, value in where:
+        if operator not in OPERATORS:
+            raise Invalid("unknown operator", field=name, remedy=f"use one of {' '.join(OPERATORS)}")
+        query = query.where(_has(driving, tenant, name, operator, value))
+    return query
+
+
+def _has(
+    driving: FromClause, tenant: str, name: str, operator: str | None = None, value: object = None
+) -> ColumnElement[bool]:
+    """Ask whether the driving row's record has the attribute, with a matching value if asked."""
+    other = attributes.alias().c
+    mine = [other.tenant == tenant, other.record == driving.c.record, other.name == name]
+    if operator is not None:
+        mine.append(OPERATORS[operator](other.value, value))
+    return exists().where(*mine)
+
+
+def _sealed(last: tuple[int, str, str]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
+
+
+def _opened(cursor: str | None) -> tuple[int, str, str]:
+    if cursor is None:
+        return (0, "", "")
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[int, str, str])
+    except ValueError:  # binascii.Error and msgspec.DecodeError are both
+        raise Invalid("the cursor is malformed", field="cursor", remedy="begin without one") from None

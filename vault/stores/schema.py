@@ -1,0 +1,115 @@
+"""The tables of the four stores (DESIGN 4).
+
+The rules that a distributed engine needs, held by a test that walks this metadata: the tenant is the first
+column of every primary key, unique constraint, index and foreign key; no triggers, sequences, server
+defaults or computed columns: ids and instants are made in Python. docs/formats/stores.md says what each
+column holds. Types are only TEXT, BIGINT and BLOB (BYTEA), so that a driver's values need no conversion.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import literal_column as literal
+
+HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0001"}
+"""The newest migration of each store; a test holds it against vault/stores/migrations."""
+
+records, keys, index, ledger = MetaData(), MetaData(), MetaData(), MetaData()
+METADATA: Final = {"records": records, "keys": keys, "index": index, "ledger": ledger}
+
+
+def _table(metadata: MetaData, name: str, columns: str, key: str, *indexes: Index) -> Table:
+    """Make a table from a line like `tenant record version:int sealed:bytes retired:int?`."""
+    kinds = {"": Text, "int": BigInteger, "bytes": LargeBinary}
+    made = []
+    for word in columns.split():
+        column, _, kind = word.partition(":")
+        made.append(Column(column, kinds[kind.rstrip("?")](), nullable=kind.endswith("?")))
+    return Table(name, metadata, *made, PrimaryKeyConstraint(*key.split(), name=f"{name}_pk"), *indexes)
+
+
+def version_table(store: str) -> Table:
+    """Give the one-row table that names the store's migration; each store has a name of its own."""
+    column: Column[str] = Column("version_num", Text(), primary_key=True)
+    return Table(f"{store}_version", MetaData(), column)
+
+
+payloads = _table(
+    records, "payloads",
+    "tenant record version:int compartment subject kind generation:int suite:int sealed:bytes",
+    "tenant record version compartment",
+)  # fmt: skip
+facts = _table(
+    records, "facts", "tenant record counter:int subject kind body:bytes mac:bytes", "tenant record counter",
+    Index("facts_subject", "tenant", "subject", "record", "kind"),
+)  # fmt: skip
+
+secrets = _table(
+    keys, "secrets", "tenant record version:int shelf generation:int wrapped:bytes status deadline:int",
+    "tenant record version",
+    Index("secrets_shelf", "tenant", "shelf"),
+)  # fmt: skip
+Index(
+    "secrets_pending", secrets.c.tenant, secrets.c.deadline,
+    sqlite_where=secrets.c.status == literal("'pending'"),
+    postgresql_where=secrets.c.status == literal("'pending'"),
+)  # fmt: skip
+latest = _table(
+    keys, "latest", "tenant record subject version:int facts_counter:int facts_pending:int?", "tenant record"
+)
+subjects = _table(
+    keys, "subjects", "tenant subject shelf generation:int wrapped:bytes", "tenant subject",
+    Index("subjects_shelf", "tenant", "shelf"),
+)  # fmt: skip
+shelves = _table(
+    keys, "shelves", "tenant shelf purpose due generation:int epoch:int count:int wrapped:bytes",
+    "tenant shelf",
+    Index("shelves_room", "tenant", "purpose", "due", "count"),
+)  # fmt: skip
+epochs = _table(
+    keys, "epochs", "tenant epoch:int created:int retired:int? destroy_after:int? destroyed:int?",
+    "tenant epoch",
+)  # fmt: skip
+generations = _table(keys, "generations", "tenant generation:int", "tenant")
+
+blind = _table(
+    index, "blind", "tenant kind field digest:bytes record", "tenant kind field digest record",
+    Index("blind_record", "tenant", "record"),
+)  # fmt: skip
+attributes = _table(
+    index, "attributes", "tenant kind name value record", "tenant record name",
+    Index("attributes_value", "tenant", "kind", "name", "value", "record"),
+)  # fmt: skip
+
+head = _table(
+    ledger, "head", "tenant size:int edge:bytes last_t:int registry:bytes mac:bytes", "tenant"
+)  # fmt: skip
+entries = _table(
+    ledger, "entries",
+    "tenant idx:int stub:bytes tag:bytes t:int kind actor role purpose about masked:int clear:int"
+    " outcome reason policy token who_salt:bytes whom_digest:bytes request:bytes",
+    "tenant idx",
+    Index("entries_tag", "tenant", "tag"),
+    Index("entries_actor", "tenant", "actor", "idx"),
+    Index("entries_purpose", "tenant", "purpose", "idx"),
+    Index("entries_kind", "tenant", "kind", "idx"),
+    Index("entries_t", "tenant", "t"),
+    Index("entries_request", "tenant", "request"),
+)  # fmt: skip
+bodies = _table(ledger, "bodies", "tenant idx:int sealed:bytes", "tenant idx")
+tiles = _table(ledger, "tiles", "tenant level:int tile:int hashes:bytes", "tenant level tile")
+checkpoints = _table(ledger, "checkpoints", "tenant size:int note", "tenant size")
+counters = _table(ledger, "counters", "tenant handle:bytes n:int", "tenant handle")
+nodes = _table(ledger, "nodes", "tenant node n:int", "tenant node")
+uses = _table(ledger, "uses", "tenant link:bytes used:int", "tenant link")
+lookups = _table(
+    ledger, "lookups", "tenant handle:bytes day field digest:bytes", "tenant handle day field digest"
+)
+tombstones = _table(ledger, "tombstones", "tenant record plan idx:int", "tenant record")
+registry = _table(ledger, "registry", "tenant kind id body:bytes", "tenant kind id")
+plan_items = _table(
+    ledger, "plan_items", "tenant plan record action rule state", "tenant plan record",
+    Index("plan_items_state", "tenant", "plan", "state", "record"),
+)  # fmt: skip
