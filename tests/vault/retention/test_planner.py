@@ -133,6 +133,25 @@ def test_a_floor_that_cannot_be_counted_runs_on_and_says_so() -> None:
     assert "relationship_ended_on" in found.because
 
 
+def test_of_several_floors_the_one_that_stands_longest_is_named() -> None:
+    """A floor that cannot be counted stands longer than any that can; among those that can, the last to end."""
+    short = msgspec.structs.replace(
+        next(rule for rule in RULES.rules if rule.id == "DATAREG-12-ENTRUSTING"),
+        id="SHORT",
+        kinds=("borrower",),
+    )
+    rules = RuleSet(rules=(*RULES.rules, short))
+    known = {"settled_on": "2026-05-06"}
+    open_ended = ruled("borrower", "2026-06-01", known, profile="lender", rules=rules)
+    assert (open_ended.rule, open_ended.due) == ("AML-34-IDENTITY", None)
+    known["relationship_ended_on"] = "2026-05-06"
+    counted = ruled("borrower", "2026-06-01", known, profile="lender", rules=rules)
+    assert (counted.rule, counted.due) == ("AML-34-IDENTITY", "2036-05-07")
+    known["relationship_ended_on"] = "2017-05-06"
+    assert ruled("borrower", "2026-06-01", known, profile="lender", rules=rules).due == "2027-05-07"
+    assert ruled("borrower", "2027-05-07", known, profile="lender", rules=rules).rule == "SHORT"
+
+
 def test_a_ceiling_counted_from_the_second_choice_shows_what_is_missing() -> None:
     """Without 委案日期 the import day counts, and the verdict says which anchor was not there."""
     facts = Facts(anchors={"imported_on": "2026-03-02"})

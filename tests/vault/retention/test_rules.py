@@ -156,6 +156,12 @@ def test_lint_asks_statutory_rules_for_rank_and_words(change: dict[str, object])
     assert [one.rule for one in errors(changed("AML-34-IDENTITY", **change))] == ["AML-34-IDENTITY"]
 
 
+def test_lint_marks_an_unread_law_that_holds_back_deletion() -> None:
+    """A rank 1 floor in the house profile is a notice while unread, and none once it was read."""
+    assert "CSL-LOGS-6M" in {one.rule for one in lint(builtin())}
+    assert "CSL-LOGS-6M" not in {one.rule for one in lint(changed("CSL-LOGS-6M", status="verified"))}
+
+
 def test_lint_sees_an_expired_source() -> None:
     """A source is good through its last day and expired after it; without a day, the newest check counts."""
     last = date(2027, 5, 1)
