@@ -1,0 +1,50 @@
+"""Token files are strict, and credentials don't print."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+from tokenkit import made
+
+from vault.access import links
+from vault.access.credentials import Credential
+from vault.errors import Invalid
+
+
+def test_token_file_round_trip() -> None:
+    """A credential survives its file; the file has the three pinned names."""
+    credential = made()
+    data = credential.to_json()
+    assert set(json.loads(data)) == {"token", "key", "expires"}
+    assert json.loads(data)["expires"] == "2026-09-21T14:28:20Z"
+    assert Credential.from_json(data) == credential
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"{}", b"[]", b"\xff", b'{"token":"a","key":"AAAA","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"!","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"soon"}',
+        b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"2026-09-21T14:28:20Z","more":1}',
+    ],
+)  # fmt: skip
+def test_bad_token_file(data: bytes) -> None:
+    """A file that isn't a token file is refused with a remedy."""
+    with pytest.raises(Invalid) as caught:
+        Credential.from_json(data)
+    assert caught.value.remedy
+
+
+def test_credential_prints_as_nothing() -> None:
+    """Neither repr, str, format nor rich shows the token or its key."""
+    credential = made()
+    out = io.StringIO()
+    Console(file=out).print(credential, [credential])
+    said = f"{credential} {credential!r} {[credential]}" + out.getvalue()
+    assert credential.token[:20] not in said
+    assert links.b64(credential.seed)[:10] not in said
+    assert str(credential.seed) not in said

@@ -1,0 +1,369 @@
+"""Tokens: only what the issuer and every holder agreed to, only for the last holder, only in time."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenkit import (
+    BOTH,
+    FIELDS,
+    ISSUER,
+    ISSUERS,
+    MINUTE,
+    NOW,
+    ORIGIN,
+    SECOND,
+    checked,
+    handed,
+    key,
+    made,
+    refusal,
+)
+
+from vault.access import links
+from vault.access.tokens import Credential, Limits, TokenCache, check_holder, narrow
+from vault.crypto.sign import SigningKey
+from vault.errors import Denied, Invalid
+from vault.model import Grant, View
+
+
+def test_grant_carries_every_claim() -> None:
+    """What was issued is what is granted."""
+    limits = Limits(fields=FIELDS, cases=frozenset({"C1"}), max_uses=5, depth=2, ttl_us=MINUTE)
+    verified = checked(made(limits).token)
+    grant = verified.grant
+    assert grant == Grant(
+        tenant=grant.tenant,
+        principal=grant.principal,
+        role="collector",
+        purpose="repayment_reminder",
+        actions=frozenset({"read", "find"}),
+        fields=FIELDS,
+        cases=frozenset({"C1"}),
+        audience=BOTH,
+        not_before=NOW,
+        expires=NOW + MINUTE,
+        depth=2,
+        policy="ab" * 32,
+        links=grant.links,
+        ticket="T-7",
+    )
+    assert (grant.tenant, grant.principal, grant.links[0].max_uses) == ("main", "p-1", 5)
+    assert verified.holder == key(2).public
+
+
+def test_hidden_field_is_not_listed() -> None:
+    """A field limited to HIDDEN is the same as one left out."""
+    grant = checked(made(Limits(fields={"name": View.MASKED, "phone": View.HIDDEN})).token).grant
+    assert grant.fields == {"name": View.MASKED}
+
+
+def test_chain_is_the_intersection() -> None:
+    """Each link narrows what the one before allowed."""
+    parent = made(Limits(fields=FIELDS, cases=frozenset({"C1", "C2"}), depth=3))
+    child = handed(
+        parent,
+        Limits(
+            fields={"phone": View.MASKED},
+            cases=frozenset({"C2"}),
+            ttl_us=MINUTE,
+            max_uses=1,
+            depth=1,
+            actions=frozenset({"read"}),
+            audience=frozenset({"masked"}),
+        ),
+    )
+    verified = checked(child.token)
+    grant = verified.grant
+    assert (grant.fields, grant.cases) == ({"phone": View.MASKED}, frozenset({"C2"}))
+    assert (grant.actions, grant.audience, grant.depth) == (frozenset({"read"}), frozenset({"masked"}), 1)
+    assert (grant.expires, len(grant.links), grant.links[1].max_uses) == (NOW + MINUTE, 2, 1)
+    assert verified.holder == key(3).public
+
+
+LIMITS = st.builds(
+    Limits,
+    fields=st.none() | st.dictionaries(st.sampled_from(["name", "phone", "email"]), st.sampled_from(View)),
+    cases=st.none() | st.frozensets(st.sampled_from(["C1", "C2", "C3"])),
+    ttl_us=st.none() | st.integers(SECOND, 20 * MINUTE),
+    max_uses=st.none() | st.integers(1, 9),
+    depth=st.none() | st.integers(0, 4),
+    actions=st.none() | st.frozensets(st.sampled_from(["read", "find", "list"])),
+    audience=st.none() | st.frozensets(st.sampled_from(["masked", "clear"]), min_size=1),
+)
+
+
+def signed_link(parent: Credential, limits: Limits, holder: int) -> Credential:
+    """A link that ignores every rule of narrowing: what a dishonest holder could sign."""
+    claims = links.Delegation(
+        par=links.b64(hashlib.sha256(parent.token.encode()).digest()),
+        iat=NOW // SECOND,
+        nbf=NOW // SECOND,
+        exp=(NOW + (limits.ttl_us or MINUTE)) // SECOND,
+        jti=links.b64(bytes([holder]) * 16),
+        dlg=limits.depth or 0,
+        cnf=links.okp(key(holder).public),
+        fields=None if limits.fields is None else {n: v.name for n, v in limits.fields.items() if v},  # type: ignore[misc]
+        cases=None if limits.cases is None else sorted(limits.cases),
+        actions=None if limits.actions is None else sorted(limits.actions),
+        aud=None if limits.audience is None else sorted(limits.audience),
+        max_uses=limits.max_uses,
+    )
+    text = links.sign(claims, SigningKey.from_seed(parent.seed))
+    return Credential(token=f"{parent.token}~{text}", seed=key(holder).seed, expires=claims.exp * SECOND)
+
+
+def within(child: Grant, parent: Grant) -> bool:
+    """Whether nothing in `child` goes beyond `parent`."""
+    fields_ok = parent.fields is None or (
+        child.fields is not None
+        and all(view <= parent.fields.get(name, View.HIDDEN) for name, view in child.fields.items())
+    )
+    cases_ok = parent.cases is None or (child.cases is not None and child.cases <= parent.cases)
+    return (
+        fields_ok
+        and cases_ok
+        and child.actions <= parent.actions
+        and child.audience <= parent.audience
+        and child.expires <= parent.expires
+        and child.not_before >= parent.not_before
+        and child.depth < parent.depth
+        and child.links[: len(parent.links)] == parent.links
+        and (child.tenant, child.principal, child.role, child.purpose)
+        == (parent.tenant, parent.principal, parent.role, parent.purpose)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=LIMITS, rest=st.lists(LIMITS, min_size=1, max_size=4))
+def test_rights_never_grow(first: Limits, rest: list[Limits]) -> None:
+    """However dishonest the links, each effective grant lies within the one before, or is refused."""
+    actions = frozenset({"read", "find", "list"})
+    credential = made(first, actions=actions)
+    grant = checked(credential.token).grant
+    for number, limits in enumerate(rest, start=3):
+        credential = signed_link(credential, limits, number)
+        if grant.depth == 0:
+            assert refusal(credential.token) == "token_invalid"
+            return
+        try:
+            child = checked(credential.token).grant
+        except Denied as error:
+            assert error.code == "audience_denied"  # noqa: PT017 the only refusal left: no node in common
+            return
+        assert within(child, grant)
+        grant = child
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=LIMITS, limits=LIMITS)
+def test_narrow_says_what_verify_finds(first: Limits, limits: Limits) -> None:
+    """`narrow` refuses a widening by the claim's name; what it lets through means what it says."""
+    parent = made(first, actions=frozenset({"read", "find", "list"}))
+    grant = checked(parent.token).grant
+    try:
+        child = handed(parent, limits)
+    except Invalid as error:
+        assert error.field in {"actions", "aud", "cases", "fields", "max_uses", "dlg", "exp"}  # noqa: PT017
+        return
+    found = checked(child.token).grant
+    assert within(found, grant)
+    if limits.fields is not None:
+        assert found.fields == {name: view for name, view in limits.fields.items() if view}
+    if limits.cases is not None:
+        assert found.cases == limits.cases
+
+
+@pytest.mark.parametrize(
+    ("limits", "claim"),
+    [
+        (Limits(fields={"name": View.CLEAR}), "fields"),
+        (Limits(fields={"email": View.MASKED}), "fields"),
+        (Limits(cases=frozenset({"C9"})), "cases"),
+        (Limits(actions=frozenset({"import"})), "actions"),
+        (Limits(audience=BOTH), "aud"),
+        (Limits(ttl_us=60 * MINUTE), "exp"),
+        (Limits(expires=NOW + 60 * MINUTE), "exp"),
+        (Limits(ttl_us=1), "exp"),
+        (Limits(max_uses=6), "max_uses"),
+        (Limits(max_uses=0), "max_uses"),
+        (Limits(depth=2), "dlg"),
+        (Limits(depth=-1), "dlg"),
+    ],
+)
+def test_widening_names_the_claim(limits: Limits, claim: str) -> None:
+    """A limit wider than the token is refused at once, by the name of its claim."""
+    parent = made(
+        Limits(
+            fields={"name": View.MASKED},
+            cases=frozenset({"C1"}),
+            audience=frozenset({"masked"}),
+            max_uses=5,
+            depth=2,
+        )
+    )
+    with pytest.raises(Invalid) as caught:
+        handed(parent, limits)
+    assert caught.value.field == claim
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        ({"role": "root"}, "role"),
+        ({"purpose": "curiosity"}, "purpose"),
+        ({"actions": frozenset({"read", "drop"})}, "actions"),
+        ({"principal": ""}, "sub"),
+        ({"jti": b"short"}, "jti"),
+        ({"limits": Limits(depth=9)}, "dlg"),
+        ({"limits": Limits(actions=frozenset({"import"}))}, "actions"),
+        ({"limits": Limits(audience=frozenset({"everyone"}))}, "aud"),
+        ({"limits": Limits(fields={"Name": View.MASKED})}, "fields"),
+        ({"limits": Limits(cases=frozenset(f"C{n:06}" for n in range(1000)))}, "cases"),
+    ],
+)
+def test_issue_refuses_what_it_could_not_verify(changes: dict[str, Any], claim: str) -> None:
+    """A word outside the closed lists never gets into a token."""
+    with pytest.raises(Invalid) as caught:
+        made(**changes)
+    assert caught.value.field == claim
+
+
+def test_thief_without_the_key() -> None:
+    """The text alone proves nothing: another key is refused, and cannot hand it on."""
+    stolen = made(Limits(depth=2))
+    with pytest.raises(Denied) as caught:
+        check_holder(checked(stolen.token), key(9).seed)
+    assert caught.value.code == "token_invalid"
+    with pytest.raises(Invalid):
+        handed(Credential(token=stolen.token, seed=key(9).seed, expires=stolen.expires))
+    check_holder(checked(stolen.token), stolen.seed)
+
+
+def test_child_cannot_fall_back_to_the_parent() -> None:
+    """Cutting the last link off leaves a token whose key the child never had."""
+    child = handed(made(Limits(depth=2)))
+    parent_text = child.token.rpartition("~")[0]
+    with pytest.raises(Denied):
+        check_holder(checked(parent_text), child.seed)
+
+
+def test_parent_key_does_not_serve_the_child() -> None:
+    """Only the last link's key proves; the giver cannot act as the one given to."""
+    parent = made(Limits(depth=2))
+    with pytest.raises(Denied):
+        check_holder(checked(handed(parent).token), parent.seed)
+
+
+def test_links_stay_where_they_were_written() -> None:
+    """Swapped, doubled, moved, left out or put under another parent, a link is refused."""
+    one = handed(made(Limits(depth=3)), Limits(depth=2))
+    two = handed(one, holder=4)
+    other = handed(made(Limits(depth=3), jti=bytes(16)), Limits(depth=2))
+    a, b, c = two.token.split("~")
+    other_first = other.token.split("~")[0]
+    for text in (
+        f"{a}~{c}", f"{a}~{c}~{b}", f"{b}~{c}", f"{a}~{b}~{b}", f"{a}~{b}~{c}~{c}", f"{other_first}~{b}",
+        f"{a}~{a}", b, "~", f"{a}~", f"~{a}", f"{a}~~{b}", "", "..", a.replace(".", "~"),
+    ):  # fmt: skip
+        assert refusal(text) == "token_invalid"
+
+
+def test_time_bounds() -> None:
+    """Expired at the very microsecond, invalid before its time; leeway moves both by itself."""
+    text = made(Limits(ttl_us=MINUTE)).token
+    end = NOW + MINUTE
+    assert checked(text, now_us=end - 1).grant.expires == end
+    assert refusal(text, now_us=end) == "token_expired"
+    assert checked(text, now_us=end, leeway_us=1).grant.expires == end
+    assert refusal(text, now_us=NOW - 1) == "token_invalid"
+    assert checked(text, now_us=NOW - 1, leeway_us=1).grant.not_before == NOW
+
+
+def test_expired_parent_ends_the_child() -> None:
+    """A link cannot outlive the chain, and an expired token can't be handed on."""
+    parent = made(Limits(ttl_us=MINUTE, depth=2))
+    child = signed_link(parent, Limits(ttl_us=20 * MINUTE), 3)
+    assert refusal(child.token, now_us=NOW + MINUTE) == "token_expired"
+    with pytest.raises(Denied) as caught:
+        narrow(parent, Limits(), now_us=NOW + MINUTE, holder=key(3), jti=bytes(16))
+    assert caught.value.code == "token_expired"
+
+
+def test_audience_is_the_nodes() -> None:
+    """A token for clear nodes is refused by a masked one, and the other way round."""
+    clear = made(Limits(audience=frozenset({"clear"}))).token
+    assert refusal(clear, audience=frozenset({"masked"})) == "audience_denied"
+    assert checked(clear, audience=frozenset({"clear"})).grant.audience == {"clear"}
+
+
+def test_strangers_and_other_vaults() -> None:
+    """An unknown issuer, another vault's origin or another tenant is refused."""
+    text = made().token
+    assert refusal(text, issuers={}) == "token_invalid"
+    assert refusal(text, issuers={links.key_id(ISSUER.public): key(9).public}) == "token_invalid"
+    assert refusal(text, origin="vault.example/other") == "token_invalid"
+    assert refusal(text, tenant="other") == "token_invalid"
+    assert refusal(made(issuer=key(9)).token) == "token_invalid"
+
+
+def test_same_jti_twice_in_a_chain() -> None:
+    """Two links cannot share an id."""
+    parent = made(Limits(depth=2))
+    assert refusal(handed(parent, holder=2).token) == "token_invalid"
+
+
+CACHED: dict[str, Any] = {
+    "issuers": ISSUERS, "origin": ORIGIN, "tenant": "main", "audience": BOTH, "now_us": NOW,
+}  # fmt: skip
+
+
+def test_cache_keeps_the_answer_and_checks_what_changes() -> None:
+    """A hit gives the same grant; time, audience, tenant and issuer are looked at every time."""
+    cache, credential = TokenCache(), made(Limits(ttl_us=MINUTE, audience=frozenset({"masked"})))
+    first = cache.verify(credential, **CACHED)
+    assert cache.verify(credential, **CACHED) is first
+    for change, code in (
+        ({"now_us": NOW + MINUTE}, "token_expired"),
+        ({"now_us": NOW - 1}, "token_invalid"),
+        ({"audience": frozenset({"clear"})}, "audience_denied"),
+        ({"tenant": "other"}, "token_invalid"),
+        ({"origin": "elsewhere"}, "token_invalid"),
+        ({"issuers": {}}, "token_invalid"),
+    ):
+        with pytest.raises(Denied) as caught:
+            cache.verify(credential, **{**CACHED, **change})
+        assert caught.value.code == code
+
+
+def test_cache_is_no_way_round_the_key() -> None:
+    """A cached token with another key is a miss, and refused."""
+    cache, credential = TokenCache(), made()
+    cache.verify(credential, **CACHED)
+    for seed in (key(9).seed, b"", credential.seed + b"x", credential.seed + credential.token[:1].encode()):
+        stolen = Credential(token=credential.token, seed=seed, expires=credential.expires)
+        with pytest.raises(Denied):
+            cache.verify(stolen, **CACHED)
+    assert len(cache) == 1
+    shifted = Credential(
+        token=credential.token[1:], seed=credential.seed + credential.token[:1].encode(), expires=0
+    )
+    with pytest.raises(Denied):
+        cache.verify(shifted, **CACHED)
+
+
+def test_cache_is_bounded() -> None:
+    """The token unused longest makes room."""
+    cache = TokenCache(size=2)
+    one, two, three = (made(holder=n) for n in (2, 3, 4))
+    kept = cache.verify(one, **CACHED)
+    dropped = cache.verify(two, **CACHED)
+    assert cache.verify(one, **CACHED) is kept
+    cache.verify(three, **CACHED)
+    assert len(cache) == 2
+    assert cache.verify(one, **CACHED) is kept
+    assert cache.verify(two, **CACHED) is not dropped
