@@ -7,6 +7,7 @@ is loaded: a field nobody has classified, or one that no mask or compartment pro
 
 from __future__ import annotations
 
+import bisect
 import functools
 import hashlib
 import re
@@ -30,10 +31,15 @@ MASKS: Final = (
 NUMBERS: Final = range(53)
 """Field numbers: bits of the log's bitmaps, exact as JSON numbers only below 2^53 (RFC 8785)."""
 
+BANDS: Final = ("0-1k", "1k-5k", "5k-10k", "10k-50k", "50k-100k", "100k+")
+"""The bands that amounts are shown and counted in; each holds its lower bound and not its upper one."""
+
+_BAND_BOUNDS: Final = (1_000, 5_000, 10_000, 50_000, 100_000)
 _PLAIN_TYPES: Final = frozenset({"date", "integer", "relation", "code", "ref"})
 """The types whose values may be shown unmasked; all others need a mask."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _MARK: Final = re.compile(r"\[[VSM]\]")
+_MONEY: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 _W = TypeVar("_W", bound=Word)
 
 
@@ -155,6 +161,17 @@ class Schema(Word, frozen=True, kw_only=True):
 def builtin() -> Schema:
     """The schema that ships with the vault."""
     return Schema.load(resources.files("vault").joinpath("schemas/collections.toml").read_text("utf-8"))
+
+
+def amount_band(money: str) -> str:
+    """The band of an amount in yuan, as intake writes it ("1234.50").
+
+    Raises:
+        Invalid: `money` is no such amount; the message does not hold it.
+    """
+    if not _MONEY.fullmatch(money):
+        raise Invalid("no amount in yuan", code="invalid_money", remedy='write it as digits, "1234.50"')
+    return BANDS[bisect.bisect_right(_BAND_BOUNDS, int(money.partition(".")[0]))]
 
 
 def _refuse(where: str, problem: str, remedy: str) -> ConfigError:

@@ -8,7 +8,7 @@ import pytest
 
 from vault.errors import ConfigError, Invalid
 from vault.model import COMPARTMENTS
-from vault.schema import MASKS, NUMBERS, TYPES, Schema, builtin
+from vault.schema import BANDS, MASKS, NUMBERS, TYPES, Schema, amount_band, builtin
 
 FIELD = {
     "number": "1",
@@ -145,3 +145,26 @@ def test_unknown_names_are_invalid() -> None:
         builtin().kind("loan").field("colour")
     assert "borrower" in kind.value.remedy
     assert field.value.field == "colour"
+
+
+@pytest.mark.parametrize(
+    ("money", "band"),
+    [
+        ("0.00", "0-1k"), ("999.99", "0-1k"), ("1000.00", "1k-5k"), ("4999.99", "1k-5k"),
+        ("5000.00", "5k-10k"), ("10000.00", "10k-50k"), ("50000.00", "50k-100k"), ("99999.99", "50k-100k"),
+        ("100000.00", "100k+"), ("999999999999.99", "100k+"),
+    ],
+)  # fmt: skip
+def test_bands_hold_their_lower_bound(money: str, band: str) -> None:
+    """An amount on a border belongs to the band above it."""
+    assert amount_band(money) == band
+    assert band in BANDS
+
+
+@pytest.mark.parametrize("money", ["", "-1.00", "1e5", "secret", "1,000.00"])
+def test_band_of_no_amount(money: str) -> None:
+    """What is no amount has no band, and is not repeated."""
+    with pytest.raises(Invalid) as caught:
+        amount_band(money)
+    assert caught.value.code == "invalid_money"
+    assert money == "" or money not in caught.value.message
