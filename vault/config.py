@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final, Literal
 
@@ -122,4 +122,4 @@ def today(now: int) -> date:
 
 def iso(now: int) -> str:
     """An instant (µs UTC) as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(now // 1_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(now // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

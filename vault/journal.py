@@ -22,11 +22,13 @@ from vault.crypto.encoding import encode
 from vault.crypto.keys import TenantKeys
 from vault.crypto.sign import token_bytes
 from vault.errors import Denied, Tampered, Unavailable
-from vault.ledger import checkpoint, stub, tiles
+from vault.ledger import checkpoint, stub
 from vault.ledger.registry import Principal, Registry, Revocation
+from vault.ledger.tiles import closed_tiles
 from vault.merkle import Frontier, leaf_hash
 from vault.model import Grant, Happening, Receipt, Word
-from vault.stores.ledger import LedgerStore, LedgerTx
+from vault.stores.ledger import LedgerStore
+from vault.stores.ledger_tx import LedgerTx
 from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, TileRow
 
 CLOCK_TOLERANCE: Final = 2_000_000
@@ -183,12 +185,12 @@ class Page:
             return stored + leaves[max(start, old) - old : max(end, old) - old]
 
         return [
-            TileRow(tenant=tenant, level=level, tile=index, hashes=hashes)
-            for level, index, hashes in tiles.closed(old, new_size, leaf_hashes, self._journal.tile)
+            TileRow(tenant=tenant, level=tile.level, tile=tile.index, hashes=tile.hashes)
+            for tile in closed_tiles(old, new_size, leaf_hashes, self._journal.tile)
         ]
 
 
-def _entry_row(
+def _entry_row(  # noqa: PLR0913, PLR0917 - a row's parts, each its own
     tenant: str,
     idx: int,
     data: bytes,

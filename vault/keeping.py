@@ -34,6 +34,9 @@ PENDING_LIFE: Final = 30_000_000
 RETRIES: Final = 20
 
 
+_decode_facts: Final = msgspec.json.Decoder(Facts).decode
+
+
 class NewSecret(Word):
     """A fresh secret for one record version, to be kept before its payload is written."""
 
@@ -56,7 +59,12 @@ class Held(Word):
     row: HeadKeyRow
     kind: str
     facts: Facts
-    counter: int
+    top: int
+
+    @property
+    def next_counter(self) -> int:
+        """A facts counter beyond every one met, one that a crashed writer left behind included."""
+        return self.top + 1
 
 
 def new_id(prefix: str) -> str:
@@ -157,8 +165,8 @@ class Keeping:
         return Held(
             row=row,
             kind=chosen.kind,
-            facts=msgspec.json.decode(chosen.body, type=Facts),
-            counter=chosen.counter,
+            facts=_decode_facts(chosen.body),
+            top=max(row.facts_pending or 0, *(fact.counter for fact in candidates)),
         )
 
     def _check(self, fact: FactsRow, subject: str) -> None:
@@ -189,7 +197,7 @@ class Keeping:
         Raises:
             Unavailable: Somebody else changed one of them at the same time; retry.
         """
-        steps = [(held, held.counter + 1, facts) for held, facts in changes]
+        steps = [(held, held.next_counter, facts) for held, facts in changes]
         if not steps:
             return
         moved = self.store.pend_facts(
@@ -200,7 +208,7 @@ class Keeping:
         rows = [self.facts_row(h.row.record, h.row.subject, h.kind, c, facts) for h, c, facts in steps]
         self._records.put_facts(rows)
         self.store.confirm_facts(self._tenant, [(h.row.record, c) for h, c, _ in steps])
-        self._records.drop_facts(self._tenant, [(h.row.record, h.counter) for h, _, _ in steps])
+        self._records.drop_facts(self._tenant, [(h.row.record, c) for h, c, _ in steps])
 
     def keep(self, secrets: Sequence[NewSecret], subjects: Sequence[NewSubject]) -> None:
         """Put fresh secrets on shelves as pending, before their payloads are written (DESIGN 4)."""

@@ -14,8 +14,8 @@ import structlog
 
 ALLOWED: Final = frozenset(
     {
-        "event", "level", "timestamp", "logger", "code", "count", "counts", "store", "tenant", "node", "seconds",
-        "rows", "plan", "epoch", "shelves", "kind", "size", "error_type", "exception",
+        "event", "level", "timestamp", "logger", "code", "count", "counts", "store", "tenant", "node",
+        "seconds", "rows", "plan", "epoch", "shelves", "kind", "size", "error_type", "exception",
     }
 )  # fmt: skip
 """Keys that may be logged; any other is dropped and its name listed under `dropped`."""

@@ -23,7 +23,17 @@ from vault.crypto.sign import SigningKey
 from vault.errors import Denied, Invalid
 from vault.model import ACTIONS, PURPOSES, ROLES, Grant, View, Word
 
-__all__ = ["Credential", "Limits", "TokenCache", "Verified", "check_holder", "issue", "narrow", "verify"]
+__all__ = [
+    "Credential",
+    "Limits",
+    "TokenCache",
+    "Verified",
+    "check_holder",
+    "check_in_force",
+    "issue",
+    "narrow",
+    "verify",
+]
 
 MAX_SIZE: Final = 8192
 """Bytes of a token's text: what common proxies still take as a header."""
@@ -185,7 +195,7 @@ def verify(
         seen.add(link.jti)
         grant, cnf = narrowed(grant, link, texts[place]), link.cnf
     holder = links.confirmed(cnf).raw
-    _in_force(grant, audience, now_us, leeway_us)
+    check_in_force(grant, audience, now_us, leeway_us)
     return Verified(grant=grant, holder=holder, issuer=kid, origin=origin)
 
 
@@ -240,7 +250,7 @@ class TokenCache:
             verified, public = kept
             same = verified.origin == origin and verified.grant.tenant == tenant
             if same and issuers.get(verified.issuer) == public:
-                _in_force(verified.grant, audience, now_us, leeway_us)
+                check_in_force(verified.grant, audience, now_us, leeway_us)
                 return verified
         verified = verify(
             credential.token,
@@ -269,8 +279,12 @@ class TokenCache:
                 self._kept.popitem(last=False)
 
 
-def _in_force(grant: Grant, audience: frozenset[str], now_us: int, leeway_us: int) -> None:
-    """Refuse what time or node rule out (RFC 7519 4.1.3-4.1.5)."""
+def check_in_force(grant: Grant, audience: frozenset[str], now_us: int, leeway_us: int = 0) -> None:
+    """Refuse what time or node rule out (RFC 7519 4.1.3-4.1.5).
+
+    Raises:
+        Denied: `token_expired`, `token_invalid` (not valid yet), `audience_denied`.
+    """
     if now_us - leeway_us >= grant.expires:
         raise _expired()
     if now_us + leeway_us < grant.not_before:

@@ -71,6 +71,11 @@ _SCAN_FACTS: Final = Statement(select(facts).where(_page(_F.record)).order_by(_F
 _SCAN_PAYLOADS: Final = Statement(
     select(payloads).where(_page(_P.record)).order_by(_P.record, _P.version, _P.compartment)
 )
+_DELETE_VERSIONS: Final = Statement(
+    delete(payloads).where(
+        _P.tenant == _TENANT, _P.record == bindparam("of"), _P.version == bindparam("at")
+    )
+)
 _OF_SUBJECT: Final = Statement(
     select(_F.record)
     .where(_F.tenant == _TENANT, _F.subject == bindparam("subject"))
@@ -146,6 +151,11 @@ class RecordStore(Store):
             return _DELETE_PAYLOADS.change(session, (tenant,), records)
 
         return self.db.write(work)
+
+    def delete_versions(self, tenant: str, versions: Sequence[tuple[str, int]]) -> None:
+        """Delete the payloads of (record, version) pairs, in one transaction; the records' facts stay."""
+        rows = [(tenant, record, version) for record, version in versions]
+        self.db.write(lambda session: _DELETE_VERSIONS.many(session, "tenant of at", rows))
 
     def count(self, tenant: str, kind: str | None = None) -> int:
         """Count the records, or those of a kind."""

@@ -1,0 +1,392 @@
+"""Auditing: who saw whose data, when and why; and proof that nothing was changed or left out (DESIGN 7).
+
+Questions run on the open columns; the *whom* of an entry is opened for those who may, with the audit key
+and the subject's log secret. An auditor's own questions are entries too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vault.access.tokens import Credential
+from vault.config import iso
+from vault.crypto import mac
+from vault.crypto.bodies import BodyOpener, body_context
+from vault.errors import NotFound, Tampered
+from vault.ledger import checkpoint, proof, stub
+from vault.ledger import verify as walking
+from vault.ledger.export import export
+from vault.ledger.note import VKey
+from vault.ledger.registry import Principal, Registry
+from vault.ledger.tiles import Hashes
+from vault.merkle import Frontier, inclusion_path
+from vault.model import Happening, Who, Whom, Word
+from vault.stores.ledger import LedgerStore
+from vault.stores.rows import EntryFilter, EntryRow
+from vault.tenancy import Tenancy
+
+PAGE: Final = 2000
+
+
+class Line(Word):
+    """One entry as a person reads it (docs/interface.md, log line); parts that can't be opened are None."""
+
+    index: int
+    time: str
+    kind: str
+    actor: str
+    actor_name: str
+    role: str
+    purpose: str
+    case: str | None
+    subject: str | None
+    record: str | None
+    about: str
+    fields: dict[str, str]
+    outcome: str
+    reason: str
+    policy: str
+    token: str
+    detail: str | None
+
+
+class Question(Word):
+    """What an auditor asks; None asks nothing. Times are µs UTC.
+
+    Attributes:
+        subject: A subject id, or the id of one of their records.
+        field: Entries that showed this field, as `kind.field`.
+        clear: Only those that showed it CLEAR.
+    """
+
+    subject: str | None = None
+    actor: str | None = None
+    purpose: str | None = None
+    kind: str | None = None
+    field: str | None = None
+    clear: bool = False
+    outcome: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int = 100
+    after: int | None = None
+    newest_first: bool = False
+
+
+class Checked(Word):
+    """What a verification found: everything from the first entry to the head is what the vault wrote."""
+
+    size: int
+    root: str
+    signed: int
+    first: str | None
+    last: str | None
+    kinds: dict[str, int]
+
+
+class _Source:
+    """The ledger as the tile functions see it."""
+
+    def __init__(self, store: LedgerStore, tenant: str) -> None:
+        self._store = store
+        self._tenant = tenant
+
+    def full_tile(self, level: int, index: int) -> bytes | None:
+        """A complete tile as stored."""
+        return self._store.tile(self._tenant, level, index)
+
+    def entries(self, start: int, end: int) -> Sequence[bytes]:
+        """Stubs from `start` to before `end`."""
+        return self._store.stubs(self._tenant, start, end)
+
+
+class Auditing:
+    """The room of auditors."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._source = _Source(tenancy.stores.ledger, tenancy.name)
+
+    @property
+    def vkey(self) -> VKey:
+        """The log's public key."""
+        return VKey(name=self._t.keys.origin, public=self._t.keys.log.public)
+
+    # --- questions ------------------------------------------------------------------------------------
+
+    def ask(self, credential: Credential, question: Question) -> list[Line]:
+        """Entries that answer a question, with what the caller may open of their bodies.
+
+        Raises:
+            NotFound: The subject asked about is not known here.
+            Denied: The token doesn't allow to audit.
+        """
+        grant = self._t.authenticate(credential)
+        self._t.authorise(grant, "audit")
+        filters = self._filter(question)
+        with self._t.journal.page() as page:
+            page.admit(grant)
+            registry = page.registry
+            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=_asked(question))))
+        rows = self._t.stores.ledger.query(self._t.name, filters)
+        return self._lines(rows, registry, self._subject(question.subject))
+
+    def _filter(self, q: Question) -> EntryFilter:
+        about, bit = self._bit(q.field)
+        subject = self._subject(q.subject)
+        return EntryFilter(
+            tags=self._tags(subject) if subject else None,
+            actor=self._principal(q.actor) if q.actor else None,
+            purpose=q.purpose,
+            kind=q.kind,
+            about=about,
+            bits=bit if not q.clear else None,
+            clear_bits=bit if q.clear else None,
+            outcome=q.outcome,
+            reason=q.reason,
+            since=q.since,
+            until=q.until,
+            after_idx=q.after,
+            limit=q.limit,
+            newest_first=q.newest_first,
+        )
+
+    def _bit(self, field: str | None) -> tuple[str | None, int | None]:
+        if field is None:
+            return None, None
+        kind, _, name = field.rpartition(".")
+        spec = self._t.schema.kind(kind or "borrower")
+        return spec.name, 1 << spec.field(name).number
+
+    def _principal(self, actor: str) -> str:
+        """A principal's id, by id or by name."""
+        registry = self._t.journal.registry()
+        named = [p.id for p in registry.all(Principal) if actor in {p.id, p.name}]
+        return named[0] if named else actor
+
+    def _subject(self, ident: str | None) -> str | None:
+        """A subject's id; a record's id stands for its subject.
+
+        Raises:
+            NotFound: Nobody here.
+        """
+        if ident is None:
+            return None
+        held = self._t.keeping.fetch([ident]).get(ident)
+        subject = held.row.subject if held else ident
+        if not self._t.stores.keys.subjects(self._t.name, [subject]):
+            raise NotFound
+        return subject
+
+    def _tags(self, subject: str) -> list[bytes]:
+        """Every tag the subject has had: entries 0 to n-1, so none of them can be left out unseen."""
+        secret = self._t.keeping.log_secrets([subject])[subject]
+        handle = mac.handle(self._t.keys.handle_key, "subject", subject)
+        count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
+        return [mac.tag(key, number) for number in range(count)]
+
+    def _lines(self, rows: Sequence[EntryRow], registry: Registry, subject: str | None) -> list[Line]:
+        opened = self._bodies(rows, subject)
+        return [self._line(row, opened.get(row.idx), registry) for row in rows]
+
+    def _bodies(self, rows: Sequence[EntryRow], subject: str | None) -> dict[int, Whom]:
+        """Open what can be opened: bodies of a known subject, and those without one."""
+        sealed = self._t.stores.ledger.bodies(self._t.name, [row.idx for row in rows])
+        opener = BodyOpener(self._t.keys.audit_private, self._t.name)
+        secrets = self._secrets(rows, subject)
+        return {
+            row.idx: whom
+            for row in rows
+            if row.idx in sealed and (whom := self._open(row, sealed[row.idx], opener, secrets)) is not None
+        }
+
+    def _secrets(self, rows: Sequence[EntryRow], subject: str | None) -> dict[bytes, bytes]:
+        """The log secret behind each tag: of the subject asked about, or of every live subject."""
+        wanted = {row.tag for row in rows if row.tag}
+        subjects = [subject] if subject else self._subjects(bool(wanted))
+        found: dict[bytes, bytes] = {}
+        for one, secret in self._t.keeping.log_secrets(subjects).items():
+            handle = mac.handle(self._t.keys.handle_key, "subject", one)
+            key = mac.tag_key(secret)
+            for number in range(self._t.stores.ledger.counter(self._t.name, handle)):
+                tag = mac.tag(key, number)
+                if tag in wanted:
+                    found[tag] = secret
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def _subjects(self, any_wanted: bool) -> list[str]:  # noqa: FBT001 - saves a scan when nothing is wanted
+        subjects: dict[str, None] = {}
+        after = ""
+        while any_wanted and (rows := self._t.stores.records.scan_facts(self._t.name, after, PAGE)):
+            subjects |= dict.fromkeys(row.subject for row in rows)
+            after = rows[-1].record
+        return list(subjects)
+
+    def _open(
+        self, row: EntryRow, sealed: bytes, opener: BodyOpener, secrets: dict[bytes, bytes]
+    ) -> Whom | None:
+        if row.tag and row.tag not in secrets:
+            return None
+        commitment = stub.decode(row.stub).commitment
+        data = opener.open(sealed, secrets.get(row.tag, b""), body_context(self._t.name, commitment))
+        salt, body = data[: stub.SALT_SIZE], data[stub.SALT_SIZE :]
+        if stub.digest(salt, body) != row.whom_digest:
+            raise Tampered("an entry's body is not the one committed to", index=row.idx)
+        return msgspec.json.decode(body, type=Whom)
+
+    def _line(self, row: EntryRow, whom: Whom | None, registry: Registry) -> Line:
+        return Line(
+            index=row.idx,
+            time=iso(row.t),
+            kind=row.kind,
+            actor=row.actor,
+            actor_name=self._t.name_of(registry, row.actor),
+            role=row.role,
+            purpose=row.purpose,
+            case=whom.case if whom else None,
+            subject=whom.subject if whom else None,
+            record=whom.record if whom else None,
+            about=row.about,
+            fields=self._fields(row),
+            outcome=row.outcome,
+            reason=row.reason,
+            policy=row.policy,
+            token=row.token,
+            detail=whom.detail if whom else None,
+        )
+
+    def _fields(self, row: EntryRow) -> dict[str, str]:
+        if row.about not in self._t.schema.kinds:
+            return {}
+        shown = {}
+        for field in self._t.schema.kind(row.about).fields.values():
+            bit = 1 << field.number
+            if row.clear & bit:
+                shown[field.name] = "CLEAR"
+            elif row.masked & bit:
+                shown[field.name] = "MASKED"
+        return shown
+
+    # --- proof ----------------------------------------------------------------------------------------
+
+    def verify(
+        self, credential: Credential | None = None, progress: Callable[[int], None] | None = None
+    ) -> Checked:
+        """Walk the whole log and compare it with its head and every signed checkpoint; then log that.
+
+        The check comes first and needs no working log: a broken one is reported, not hidden behind it.
+
+        Raises:
+            Tampered: With the first bad index.
+        """
+        grant = self._t.authenticate(credential) if credential is not None else None
+        found = self.walk(progress)
+        if grant is not None:
+            self._t.authorise(grant, "audit")
+            who = self._t.who(grant)
+            self._t.journal.log(Happening(kind="verify", who=who, whom=Whom(detail=f"size {found.size}")))
+        return found
+
+    def walk(self, progress: Callable[[int], None] | None = None) -> Checked:
+        """The check alone, without a token and without an entry."""
+        head = self._t.stores.ledger.head(self._t.name)
+        if head is None:
+            raise Tampered("the access log has no head", index=0)
+        found = walking.verify(
+            self._rows(),
+            head_size=head.size,
+            head_root=Frontier.from_bytes(head.size, head.edge).root(),
+            checkpoints=self._t.stores.ledger.checkpoints(self._t.name),
+            vkey=self.vkey,
+            progress=progress,
+        )
+        self._t.journal.checked(head)
+        self._t.journal.registry_of(None, head)
+        return Checked(
+            size=found.size,
+            root=found.root.hex(),
+            signed=found.signed,
+            first=iso(found.first_t) if found.first_t is not None else None,
+            last=iso(found.last_t) if found.last_t is not None else None,
+            kinds=dict(found.kinds),
+        )
+
+    def _rows(self) -> Iterator[walking.Row]:
+        start = 0
+        while rows := self._t.stores.ledger.entries(self._t.name, start, PAGE):
+            for row in rows:
+                yield walking.Row(
+                    idx=row.idx,
+                    stub=row.stub,
+                    who=_who(row),
+                    who_salt=row.who_salt,
+                    whom_digest=row.whom_digest,
+                    t=row.t,
+                    kind=row.kind,
+                    tag=row.tag,
+                    request=row.request,
+                )
+            start = rows[-1].idx + 1
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint (C2SP tlog-checkpoint); public."""
+        return self._t.journal.checkpoint()
+
+    def receipt(self, index: int) -> str:
+        """A C2SP `tlog-proof` that an entry stands in the log; checkable with the public key alone.
+
+        Raises:
+            NotFound: No entry has this index.
+        """
+        note = self._t.journal.checkpoint()
+        size = checkpoint.open_checkpoint(note, self.vkey).size
+        if not 0 <= index < size:
+            raise NotFound
+        path = inclusion_path(index, size, Hashes(self._source, size).node)
+        return proof.make(index, path, note)
+
+    def stub(self, index: int) -> bytes:
+        """The exact bytes of one leaf.
+
+        Raises:
+            NotFound: No entry has this index.
+        """
+        found = self._t.stores.ledger.stubs(self._t.name, index, index + 1)
+        if not found:
+            raise NotFound
+        return found[0]
+
+    def export(self, credential: Credential, directory: Path) -> int:
+        """Write the log as C2SP tiles: stubs and hashes alone, no personal data; returns files written."""
+        grant = self._t.authenticate(credential)
+        self._t.authorise(grant, "audit")
+        with self._t.journal.page() as page:
+            page.admit(grant)
+            page.add(Happening(kind="export", who=self._t.who(grant), whom=Whom(detail="tiles")))
+        note = self._t.journal.checkpoint()
+        size = checkpoint.open_checkpoint(note, self.vkey).size
+        return export(directory, self._source, size, note)
+
+
+def _who(row: EntryRow) -> Who:
+    return Who(
+        actor=row.actor, role=row.role, purpose=row.purpose, about=row.about, masked=row.masked,
+        clear=row.clear, outcome=row.outcome, reason=row.reason, policy=row.policy, token=row.token,
+    )  # fmt: skip
+
+
+def _asked(q: Question) -> str:
+    """What was asked, without personal data: a subject is named by nothing but the fact that one was."""
+    parts = [
+        f"{name}={value}"
+        for name, value in (("actor", q.actor), ("purpose", q.purpose), ("kind", q.kind), ("field", q.field))
+        if value
+    ]
+    return " ".join(["log list", *parts, *(["subject"] if q.subject else [])])

@@ -1,0 +1,303 @@
+"""Granting: who may act. Principals, tokens, revocations and approvals (DESIGN 2, 6).
+
+A purpose is granted here, in a signed token, and never claimed by a caller later. Whoever acts proves it
+with the key of their principal file; the vault knows only public keys.
+"""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from vault.access import tokens
+from vault.access.tokens import Credential, Limits
+from vault.crypto.sign import SigningKey, token_bytes
+from vault.errors import Denied, Invalid, NotFound
+from vault.journal import Page
+from vault.keeping import new_id
+from vault.ledger.registry import Approval, Contract, Plan, Principal, Request, Revocation
+from vault.model import ROLES, Happening, Who, Whom, Word
+from vault.tenancy import Tenancy
+
+DEFAULT_TTL: Final = 15 * 60 * 1_000_000
+MAX_TTL: Final = 12 * 3600 * 1_000_000
+"""µs: a shift. Longer work issues again, so that a disabled principal's tokens die soon everywhere."""
+
+
+class Identity(Word):
+    """A principal with its private key: the content of a principal file (INTERFACE)."""
+
+    principal: str
+    key: str
+
+    @classmethod
+    def fresh(cls) -> Identity:
+        """A new principal id with a new key."""
+        seed = SigningKey.generate().seed
+        return cls(principal=new_id("p"), key=base64.urlsafe_b64encode(seed).rstrip(b"=").decode())
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Identity:
+        """Parse a principal file.
+
+        Raises:
+            Invalid: It isn't one.
+        """
+        try:
+            identity = msgspec.json.decode(data, type=cls)
+            _ = identity.signing
+        except (msgspec.DecodeError, ValueError):
+            raise Invalid("not a principal file", code="invalid_principal", remedy="give --as FILE") from None
+        return identity
+
+    def to_json(self) -> bytes:
+        """The principal file's content."""
+        return msgspec.json.encode(self)
+
+    @property
+    def signing(self) -> SigningKey:
+        """The private key."""
+        return SigningKey.from_seed(base64.urlsafe_b64decode(self.key + "=="))
+
+    def __repr__(self) -> str:
+        """Name the principal, show no key."""
+        return f"<Identity {self.principal}>"
+
+    __str__ = __repr__
+
+
+class Granting:
+    """The room of those who hand out power. Every act is an entry."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+
+    def _acting(self, page: Page, identity: Identity, *roles: str) -> Principal:
+        """The principal behind an identity, checked under the head's lock.
+
+        Raises:
+            Denied: Unknown or disabled, the key is another's, or none of the roles is held.
+        """
+        principal = page.registry.find(Principal, identity.principal)
+        if principal is None or principal.disabled or principal.public != identity.signing.public:
+            raise Denied("unknown or disabled principal", code="token_invalid", remedy="ask an admin")
+        if roles and not set(roles) & set(principal.roles):
+            raise Denied(
+                f"needs the role {' or '.join(roles)}", code="role_denied", remedy="ask someone who holds it"
+            )
+        return principal
+
+    def _who(self, identity: Identity, role: str, token: str = "") -> Who:
+        return Who(
+            actor=identity.principal,
+            role=role,
+            purpose="administration",
+            policy=self._t.policy.hash[:16],
+            token=token,
+        )
+
+    # --- principals -----------------------------------------------------------------------------------
+
+    def add_principal(self, identity: Identity, *, name: str, roles: tuple[str, ...]) -> Identity:
+        """Add a principal with a fresh key; roles are granted by another, so never to oneself.
+
+        Raises:
+            Invalid: A role is unknown or none is given.
+            Denied: The acting principal is no admin.
+        """
+        unknown = sorted(set(roles) - set(ROLES))
+        if unknown or not roles:
+            raise Invalid("unknown or missing role", code="invalid_role", field="role", remedy="see --help")
+        fresh = Identity.fresh()
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin")
+            page.put(
+                Principal(
+                    id=fresh.principal,
+                    name=name,
+                    public=fresh.signing.public,
+                    roles=tuple(sorted(set(roles))),
+                    added=page.now,
+                    by=identity.principal,
+                )
+            )
+            detail = f"add {fresh.principal} {','.join(sorted(set(roles)))}"
+            page.add(Happening(kind="principal", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
+        return fresh
+
+    def principals(self, identity: Identity) -> list[Principal]:
+        """Everyone who may act, for an admin, DPO or auditor."""
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin", "dpo", "auditor")
+            return page.registry.all(Principal)
+
+    def disable(self, identity: Identity, principal: str) -> None:
+        """Disable a principal: its tokens are refused from the next entry on, on every node.
+
+        Raises:
+            NotFound: No such principal.
+            Invalid: It is the last admin.
+        """
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin")
+            found = page.registry.get(Principal, principal)
+            left = [p for p in page.registry.all(Principal) if "admin" in p.roles and not p.disabled]
+            if left == [found]:
+                raise Invalid(
+                    "the last admin cannot be disabled", code="invalid_principal", remedy="add another"
+                )
+            page.put(msgspec.structs.replace(found, disabled=True))
+            who = self._who(identity, "admin")
+            page.add(Happening(kind="principal", who=who, whom=Whom(detail=f"disable {principal}")))
+
+    # --- tokens ---------------------------------------------------------------------------------------
+
+    def issue(
+        self, identity: Identity, *, role: str, purpose: str, limits: Limits | None = None, ticket: str = ""
+    ) -> Credential:
+        """Issue a purpose token to a principal for a role it holds (DESIGN 6).
+
+        Raises:
+            Denied: The principal doesn't hold the role, or policy doesn't give the role this purpose.
+            Invalid: Longer than `MAX_TTL`.
+        """
+        limits = limits or Limits()
+        issuer = self._t.keys.issuer
+        with self._t.journal.page() as page:
+            page_who = self._who(identity, role)
+            try:
+                self._acting(page, identity, role)
+                allowed = self._t.policy.cell(role, purpose).actions
+            except Denied as refusal:
+                denied = msgspec.structs.replace(page_who, outcome="denied", reason=refusal.code)
+                if page.registry.find(Principal, identity.principal) is not None:
+                    page.add(Happening(kind="deny", who=denied, whom=Whom(detail=f"token {role} {purpose}")))
+                problem: Denied | None = refusal
+            else:
+                problem = None
+                credential = self._signed(page, issuer, identity, role, purpose, allowed, limits, ticket)
+                who = msgspec.structs.replace(page_who, purpose=purpose, token=_digest(credential))
+                page.add(Happening(kind="token", who=who, whom=Whom(ticket=ticket)))
+        if problem is not None:
+            raise problem
+        return credential
+
+    def _signed(
+        self,
+        page: Page,
+        issuer: SigningKey,
+        identity: Identity,
+        role: str,
+        purpose: str,
+        allowed: frozenset[str],
+        limits: Limits,
+        ticket: str,
+    ) -> Credential:
+        ttl = limits.ttl_us or DEFAULT_TTL
+        if not 0 < ttl <= MAX_TTL:
+            raise Invalid(
+                "a token lives at most 12 hours", code="invalid_ttl", field="ttl", remedy="shorten it"
+            )
+        return tokens.issue(
+            issuer=issuer,
+            origin=self._t.keys.origin,
+            tenant=self._t.name,
+            principal=identity.principal,
+            role=role,
+            purpose=purpose,
+            actions=allowed & limits.actions if limits.actions is not None else allowed,
+            limits=msgspec.structs.replace(limits, ttl_us=ttl),
+            policy_hash=self._t.policy.hash,
+            ticket=ticket,
+            now_us=page.now,
+            holder=SigningKey.generate(),
+            jti=token_bytes(16),
+        )
+
+    def revoke(self, identity: Identity, credential: Credential) -> None:
+        """Revoke the last link of a token, and with it everything narrowed from it.
+
+        Raises:
+            Denied: Neither its holder nor an admin asks.
+        """
+        verified = self._t.authentic(credential)
+        link = verified.grant.links[-1]
+        with self._t.journal.page() as page:
+            roles = () if identity.principal == verified.grant.principal else ("admin",)
+            self._acting(page, identity, *roles)
+            for old in page.registry.all(Revocation):
+                if old.expires < page.now:
+                    page.drop(Revocation, old.id)
+            page.put(
+                Revocation(id=link.digest.hex(), at=page.now, expires=link.expires, by=identity.principal)
+            )
+            who = self._who(identity, verified.grant.role, token=link.digest.hex()[:16])
+            page.add(Happening(kind="token", who=who, whom=Whom(detail="revoke")))
+
+    # --- approvals and contracts ----------------------------------------------------------------------
+
+    def approve(self, identity: Identity, request: str) -> Request:
+        """Add one's yes to a request (four eyes): never to one's own, the sandbox excepted.
+
+        Raises:
+            NotFound: No such request.
+            Denied: Own request, or the role to approve is missing (`approval_required`).
+        """
+        with self._t.journal.page() as page:
+            principal = self._acting(page, identity, "approver", "dpo", "admin")
+            found = page.registry.get(Request, request)
+            if found.by == identity.principal and not self._t.policy.sandbox:
+                raise Denied(
+                    "nobody approves their own request",
+                    code="approval_required",
+                    remedy="ask a second person",
+                )
+            if page.now >= found.expires:
+                raise Denied("the request has expired", code="approval_required", remedy="plan again")
+            given = [a for a in found.approvals if a.principal != identity.principal]
+            approved = msgspec.structs.replace(
+                found, approvals=(*given, Approval(principal=identity.principal, at=page.now))
+            )
+            page.put(approved)
+            role = next(r for r in ("approver", "dpo", "admin") if r in principal.roles)
+            detail = f"{found.what} {request} {found.digest}"
+            page.add(Happening(kind="approve", who=self._who(identity, role), whom=Whom(detail=detail)))
+        return approved
+
+    def set_contract(self, identity: Identity, *, party: str, starts: str, ends: str | None) -> None:
+        """Record the contract under which a creditor placed its cases here, and its end (PIPL 21)."""
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin", "dpo")
+            page.put(Contract(id="placement", party=party, starts=starts, ends=ends))
+            detail = f"contract {starts}..{ends or ''}"
+            page.add(Happening(kind="config", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
+
+    def note_tenant(self, identity: Identity, tenant: str) -> None:
+        """Log that an admin adds a tenant beside this one."""
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin")
+            who = self._who(identity, "admin")
+            page.add(Happening(kind="config", who=who, whom=Whom(detail=f"tenant {tenant}")))
+
+    def plans(self) -> list[Plan]:
+        """The retention plans made so far."""
+        return self._t.journal.registry().all(Plan)
+
+    def request(self, request: str) -> Request:
+        """One request.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self._t.journal.registry().find(Request, request)
+        if found is None:
+            raise NotFound("no such request")
+        return found
+
+
+def _digest(credential: Credential) -> str:
+    """How entries name a token: the first 16 hex digits of its last link's SHA-256."""
+    return sha256(credential.token.rsplit("~", 1)[-1].encode()).hexdigest()[:16]

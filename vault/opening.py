@@ -1,0 +1,258 @@
+"""Opening: from record ids to what may be shown of them, for a whole batch (DESIGN 6, steps 2 to 5).
+
+The bench that reading and searching share. It returns nothing to a caller: items wait here until their
+entries are durable.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from vault.crypto.sealing import open_fields
+from vault.errors import Denied, NotFound, Tampered, VaultError
+from vault.keeping import Held
+from vault.model import (
+    COMPARTMENTS,
+    Context,
+    Decision,
+    Draft,
+    Grant,
+    Receipt,
+    Sealed,
+    Shown,
+    ShownField,
+    View,
+)  # fmt: skip
+from vault.schema import FieldSpec
+from vault.stores.errors import ShelfMoved
+from vault.stores.rows import PayloadRow
+from vault.tenancy import PARTS, REF, Tenancy
+
+RETRIES: Final = 10
+_HIDDEN: Final = ShownField(view="HIDDEN", value=None)
+
+
+class Item:
+    """One record asked for, on its way through the steps; `error` ends the way."""
+
+    __slots__ = ("decision", "error", "fields", "held", "id", "log_secret", "ref", "secret", "whole")
+
+    def __init__(self, *, id: str, error: VaultError | None = None) -> None:  # noqa: A002 - the field's word
+        self.id = id
+        self.error = error
+        self.whole = False
+        self.held: Held | None = None
+        self.decision: Decision | None = None
+        self.secret = b""
+        self.log_secret = b""
+        self.fields: dict[str, ShownField] = {}
+        self.ref: str | None = None
+
+    @property
+    def granted(self) -> bool:
+        """Whether it may be shown, as far as is known."""
+        return self.error is None
+
+    @property
+    def subject(self) -> str:
+        """The subject's id, "" while unknown."""
+        return self.held.row.subject if self.held else ""
+
+    @property
+    def kind(self) -> str:
+        """The record's kind, "" while unknown."""
+        return self.held.kind if self.held else ""
+
+    def refuse(self, error: VaultError, *, whole: bool = False) -> None:
+        """End the way; `whole` says that the request as a whole is wrong, not this record."""
+        self.error = error
+        self.whole = whole
+        self.fields = {}
+
+    def shown(self, receipt: Receipt) -> Shown:
+        """What the caller gets; made only with the receipt of a durable entry."""
+        if self.held is None:
+            raise Tampered("nothing was opened")
+        return Shown(
+            record=self.id,
+            ref=self.ref,
+            kind=self.held.kind,
+            version=self.held.row.version,
+            state=self.held.facts.state,
+            fields=self.fields,
+            receipt=receipt,
+        )
+
+
+Ask = tuple[Grant, tuple[str, ...] | None, list[Item]]
+
+
+class Opener:
+    """Fetches and opens what a batch of requests may see."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+
+    def open_all(self, asks: Sequence[Ask]) -> None:
+        """Steps 2 to 5 for every item; each ends with its fields or its error."""
+        for attempt in range(RETRIES):
+            try:
+                self._open_all(asks)
+            except ShelfMoved:
+                if attempt == RETRIES - 1:
+                    raise
+                continue
+            return
+
+    def _open_all(self, asks: Sequence[Ask]) -> None:
+        held = self._held([item for _, _, items in asks for item in items])
+        for grant, fields, items in asks:
+            for item in items:
+                self._decide(grant, fields, item, held.get(item.id))
+        payloads = self._payloads([item for _, _, items in asks for item in items if item.granted])
+        for _, _, items in asks:
+            for item in items:
+                if item.granted:
+                    self._show(item, payloads)
+
+    def _held(self, items: list[Item]) -> dict[str, Held]:
+        """Key rows and facts; if one record's facts were edited, the others must not suffer."""
+        ids = [item.id for item in items]
+        try:
+            return self._t.keeping.fetch(ids)
+        except Tampered:
+            held = {}
+            for item in items:
+                try:
+                    held.update(self._t.keeping.fetch([item.id]))
+                except Tampered as error:
+                    item.refuse(error)
+            return held
+
+    def _decide(self, grant: Grant, fields: tuple[str, ...] | None, item: Item, held: Held | None) -> None:
+        item.held = held
+        if not item.granted:
+            return
+        try:
+            self._t.allow(grant, "read")
+            if held is None:
+                raise NotFound
+            item.log_secret = self._t.keeping.log_secret(held.row)
+            self._in_scope(grant, held)
+            item.decision = self._t.decide(grant, held.kind, fields)
+            if held.facts.state not in item.decision.states:
+                raise Denied("the record is restricted", code="restricted")
+            item.secret = self._t.keeping.record_secret(held.row)
+        except ShelfMoved:
+            raise
+        except VaultError as refusal:
+            item.refuse(refusal, whole=refusal.code not in {"not_found", "restricted", "integrity"})
+
+    def _in_scope(self, grant: Grant, held: Held) -> None:
+        """A case-bound token reaches the records of its cases alone; others look missing (DESIGN 6)."""
+        if grant.cases is None:
+            return
+        if not {self._t.keys.case_handle(case) for case in grant.cases} & set(held.facts.cases):
+            raise NotFound
+
+    def _payloads(self, items: list[Item]) -> dict[tuple[str, int, str], PayloadRow]:
+        wanted = {c for item in items if item.decision for c in item.decision.compartments} | {"masked"}
+        ids = [item.id for item in items]
+        if not ids:
+            return {}
+        rows = self._t.stores.records.fetch(self._t.name, ids, sorted(wanted))
+        return {(row.record, row.version, row.compartment): row for row in rows}
+
+    def _show(self, item: Item, payloads: dict[tuple[str, int, str], PayloadRow]) -> None:
+        if item.decision is None or item.held is None:
+            return
+        try:
+            values, item.ref = self._values(item, item.held, item.decision, payloads)
+            item.fields = {
+                name: _HIDDEN if view is View.HIDDEN else ShownField(view=view.name, value=values.get(name))
+                for name, view in item.decision.views.items()
+            }
+        except VaultError as error:
+            item.refuse(error)
+
+    def _values(
+        self, item: Item, held: Held, decision: Decision, payloads: dict[tuple[str, int, str], PayloadRow]
+    ) -> tuple[dict[str, msgspec.Raw], str | None]:
+        spec = self._t.schema.kind(held.kind)
+        keep: dict[str, set[str]] = defaultdict(set)
+        keep["masked"] |= {REF, PARTS}
+        for name, view in decision.views.items():
+            if view is not View.HIDDEN:
+                field = spec.fields[name]
+                keep[field.compartment if view is View.CLEAR and field.mask != "none" else "masked"].add(name)
+        parts: list[str] = ["masked"]
+        values: dict[str, msgspec.Raw] = {}
+        for compartment, names in keep.items():  # masked first: it says which others there must be
+            row = payloads.get((item.id, held.row.version, compartment))
+            if row is not None:
+                values |= self._open(row, item.secret, names)
+            elif compartment in parts:
+                raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
+            if compartment == "masked":
+                parts = msgspec.json.decode(values.pop(PARTS), type=list[str])
+        ref = values.pop(REF, None)
+        return values, msgspec.json.decode(ref, type=str) if ref is not None else None
+
+    def _open(self, row: PayloadRow, secret: bytes, keep: set[str]) -> dict[str, msgspec.Raw]:
+        context = Context(
+            tenant=self._t.name,
+            subject=row.subject,
+            record=row.record,
+            kind=row.kind,
+            version=row.version,
+            compartment=row.compartment,
+            generation=row.generation,
+            suite=row.suite,
+        )
+        key = self._t.keys.compartment(row.compartment, row.generation)
+        return open_fields(Sealed(context=context, blob=row.sealed), secret, key, keep).values
+
+    def values(self, records: Sequence[str], spec: FieldSpec) -> dict[str, bytes]:
+        """One field's clear value, as JSON bytes, of records a search hit; to compare and then forget."""
+        held = self._t.keeping.fetch(records)
+        rows = self._t.stores.records.fetch(self._t.name, list(held), [spec.compartment])
+        found = {}
+        for row in rows:
+            if row.version == held[row.record].row.version:
+                secret = self._t.keeping.record_secret(held[row.record].row)
+                opened = self._open(row, secret, {spec.name})
+                if spec.name in opened:
+                    found[row.record] = bytes(opened[spec.name])
+        return found
+
+    def drafts(self, records: Sequence[str]) -> dict[str, Draft]:
+        """Live records as drafts again, for what is derived from them; needs every compartment's key."""
+        held = self._t.keeping.fetch(records)
+        rows = self._t.stores.records.fetch(self._t.name, list(held), COMPARTMENTS)
+        values: dict[str, dict[str, str]] = defaultdict(dict)
+        refs: dict[str, str | None] = {}
+        for row in rows:
+            owner = held[row.record]
+            if row.version != owner.row.version:
+                continue
+            spec = self._t.schema.kind(owner.kind)
+            names = {name for name, field in spec.fields.items() if field.compartment == row.compartment}
+            opened = self._open(row, self._t.keeping.record_secret(owner.row), names | {REF})
+            if REF in opened:
+                refs[row.record] = msgspec.json.decode(opened.pop(REF), type=str | None)
+            values[row.record] |= {name: msgspec.json.decode(raw, type=str) for name, raw in opened.items()}
+        return {
+            record: Draft(
+                kind=h.kind,
+                ref=refs.get(record),
+                row=0,
+                values=values[record],
+                anchors=h.facts.anchors,
+                cases=(),
+            )
+            for record, h in held.items()
+        }

@@ -1,0 +1,415 @@
+"""Stocking: from drafts to stored records. The bench behind imports and writes.
+
+A draft finds the record it belongs to by its external id, a borrower also by ID number. The same content
+again changes nothing; other content makes a new version under a fresh secret (DESIGN 2, 5).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from vault.access.masking import mask
+from vault.crypto import mac
+from vault.crypto.sealing import AES_256_GCM, seal
+from vault.crypto.sign import token_bytes
+from vault.errors import Invalid
+from vault.intake.rows import Rejection
+from vault.keeping import Held, NewSecret, NewSubject, new_id
+from vault.model import Context, Draft, Facts, Word
+from vault.opening import Opener
+from vault.retention.planner import due
+from vault.schema import KindSpec
+from vault.stores.rows import AttributeRow, BlindRow, PayloadRow
+from vault.tenancy import PARTS, REF, Tenancy
+
+Log = Callable[[Sequence[Draft]], None]
+Rows = Sequence[tuple[Draft, ...]]
+_Key = tuple[str, str, bytes]
+"""Kind, indexed field and digest: what a record can be found by."""
+
+_ID: Final = "id_number"
+
+
+class Placed(Word):
+    """A draft with the record it becomes."""
+
+    draft: Draft
+    record: str
+    subject: str
+    version: int
+    counter: int
+    secret: bytes
+    facts: Facts
+    replaces: bool
+
+    def __repr__(self) -> str:
+        """Name the record, show nothing of it."""
+        return f"<Placed {self.record}>"
+
+    __str__ = __repr__
+
+
+class Stored:
+    """What came of a batch: record ids in the order of the drafts, counts, and rows refused."""
+
+    def __init__(self) -> None:
+        self.records: list[str] = []
+        self.stored: Counter[str] = Counter()
+        self.unchanged = 0
+        self.rejections: list[Rejection] = []
+
+    def raise_first(self) -> None:
+        """Raise the first refusal, for a caller whose request is all or nothing.
+
+        Raises:
+            Invalid: There is one.
+        """
+        for r in self.rejections:
+            raise Invalid(r.message, code=r.code, field=r.field, row=r.row or None, remedy=r.remedy)
+
+
+class Stocker:
+    """Stores drafts of one tenant."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._opener = Opener(tenancy)
+
+    def store(self, rows: Rows, log: Log) -> Stored:
+        """Store rows, each whole or refused; `log` makes their entry durable before any is visible."""
+        done = Stored()
+        for group in self._groups(rows):
+            self._store_group(group, log, done)
+        return done
+
+    # --- finding what is there already ---------------------------------------------------------------
+
+    def _keys(self, draft: Draft) -> Iterator[_Key]:
+        spec = self._t.schema.kind(draft.kind)
+        if draft.ref is not None:
+            yield draft.kind, REF, mac.index_digest(self._t.keys.index("masked", draft.kind, REF), draft.ref)
+        if draft.kind == "borrower" and _ID in draft.values:
+            key = self._t.keys.index(spec.fields[_ID].compartment, draft.kind, _ID)
+            yield draft.kind, _ID, mac.index_digest(key, draft.values[_ID])
+
+    def _groups(self, rows: Rows) -> Iterator[list[tuple[Draft, ...]]]:
+        """Split so that no record is met twice in one group: a later row must see the earlier one stored."""
+        group: list[tuple[Draft, ...]] = []
+        met: set[_Key] = set()
+        for row in rows:
+            keys = {key for draft in row for key in self._keys(draft)}
+            if keys & met:
+                yield group
+                group, met = [], set()
+            group.append(row)
+            met |= keys
+        if group:
+            yield group
+
+    def _known(self, rows: Rows) -> dict[_Key, str]:
+        wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+        for row in rows:
+            for draft in row:
+                for kind, field, digest in self._keys(draft):
+                    wanted[kind, field].append(digest)
+                if self._follows_case(draft):
+                    wanted["loan", REF].append(self._loan_digest(draft))
+        return {
+            (kind, field, digest): records[0]
+            for (kind, field), digests in wanted.items()
+            for digest, records in self._t.stores.index.find_many(self._t.name, kind, field, digests).items()
+        }
+
+    def _follows_case(self, draft: Draft) -> bool:
+        return self._t.schema.kind(draft.kind).owner == "borrower" and draft.kind != "loan"
+
+    def _loan_digest(self, draft: Draft) -> bytes:
+        case = draft.cases[0] if draft.cases else ""
+        return mac.index_digest(self._t.keys.index("masked", "loan", REF), case)
+
+    # --- placing -------------------------------------------------------------------------------------
+
+    def _store_group(self, rows: Rows, log: Log, done: Stored) -> None:
+        known = self._known(rows)
+        held = self._t.keeping.fetch(sorted(set(known.values())))
+        placed: list[Placed] = []
+        subjects: list[NewSubject] = []
+        joined: list[tuple[Held, Facts]] = []
+        for row in rows:
+            try:
+                self._place_row(row, known, held, placed, subjects, joined, done)
+            except Invalid as error:
+                done.rejections.append(
+                    Rejection(
+                        row=row[0].row,
+                        field=error.field or row[0].kind,
+                        code=error.code,
+                        message=error.message,
+                        remedy=error.remedy,
+                    )
+                )
+        if joined:
+            with self._t.journal.page():  # the head's lock keeps other writers of facts away
+                self._t.keeping.set_facts(joined)
+        if placed:
+            self._write(placed, subjects, log)
+            done.stored.update(p.draft.kind for p in placed)
+
+    def _place_row(
+        self,
+        row: tuple[Draft, ...],
+        known: dict[_Key, str],
+        held: dict[str, Held],
+        placed: list[Placed],
+        subjects: list[NewSubject],
+        joined: list[tuple[Held, Facts]],
+        done: Stored,
+    ) -> None:
+        """Place a row's drafts; raises before anything of the row was queued."""
+        olds = [self._old(draft, known, held) for draft in row]
+        owner, fresh = self._owner(row, olds, known, held)
+        queue: list[Placed] = []
+        for draft, old in zip(row, olds, strict=True):
+            subject = owner
+            if self._t.schema.kind(draft.kind).owner == "own" and draft.kind != "borrower":
+                subject = old.row.subject if old else new_id("s")
+                fresh += [] if old else [subject]
+            if old is not None and old.row.subject != subject:
+                raise Invalid(
+                    "the case number belongs to another borrower",
+                    code="invalid_ref",
+                    field=f"{draft.kind}.{self._t.schema.kind(draft.kind).ref}",
+                    remedy="check the case number; correct the stored record if that one is wrong",
+                )
+            queue.append(self._placed(draft, old, subject))
+        subjects += [NewSubject(subject=s, secret=token_bytes(32)) for s in fresh]
+        for place, old in zip(queue, olds, strict=True):
+            done.records.append(place.record)
+            if old is None or place.facts.fingerprint != self._fingerprint(place.draft, self._secret(old)):
+                placed.append(place)
+                continue
+            done.unchanged += 1
+            if set(place.facts.cases) - set(old.facts.cases):
+                joined.append((old, msgspec.structs.replace(old.facts, cases=place.facts.cases)))
+
+    def _old(self, draft: Draft, known: dict[_Key, str], held: dict[str, Held]) -> Held | None:
+        """The live record a draft belongs to; by ID number before external id.
+
+        Raises:
+            Invalid: The external id belongs to a borrower with another ID number.
+        """
+        found = {
+            field: held.get(known.get((kind, field, digest), "")) for kind, field, digest in self._keys(draft)
+        }
+        by_id, by_ref = found.get(_ID), found.get(REF)
+        if by_id is None and by_ref is not None and _ID in draft.values and self._has_id(by_ref):
+            raise Invalid(
+                "the number belongs to a borrower with another ID number",
+                code="invalid_ref",
+                field=f"{draft.kind}.{_ID}",
+                remedy="check both numbers; correct the stored record if that one is wrong",
+            )
+        return by_id or by_ref
+
+    def _has_id(self, held: Held) -> bool:
+        spec = self._t.schema.kind(held.kind)
+        return bool(self._opener.values([held.row.record], spec.fields[_ID]))
+
+    def _owner(
+        self, row: tuple[Draft, ...], olds: list[Held | None], known: dict[_Key, str], held: dict[str, Held]
+    ) -> tuple[str, list[str]]:
+        """The borrower's subject for this row, and the list of fresh subjects."""
+        for draft, old in zip(row, olds, strict=True):
+            if draft.kind == "borrower":
+                return (old.row.subject, []) if old else (fresh := new_id("s"), [fresh])
+            if self._follows_case(draft):
+                loan = held.get(known.get(("loan", REF, self._loan_digest(draft)), ""))
+                if loan is None:
+                    raise Invalid(
+                        "no loan has this case number",
+                        code="invalid_ref",
+                        field=f"{draft.kind}.case_number",
+                        remedy="import the loan first",
+                    )
+                return loan.row.subject, []
+            if draft.kind == "loan":
+                if old is None:
+                    raise Invalid(
+                        "a loan needs its borrower",
+                        code="invalid_ref",
+                        field="loan.case_number",
+                        remedy="import it in the borrower layout",
+                    )
+                return old.row.subject, []
+        return "", []
+
+    def _secret(self, held: Held) -> bytes:
+        return self._t.keeping.record_secret(held.row)
+
+    @staticmethod
+    def _fingerprint(draft: Draft, secret: bytes) -> bytes:
+        """MAC of a draft's content under the record's own secret: dies with it, tells nothing without it."""
+        content = msgspec.json.encode([draft.ref, draft.values], order="sorted")
+        return mac.derive(secret, "cvault/fingerprint/v1", content)
+
+    def _placed(self, draft: Draft, old: Held | None, subject: str) -> Placed:
+        """The record a draft becomes; for unchanged content its fingerprint equals the stored one."""
+        cases = {self._t.keys.case_handle(case) for case in draft.cases}
+        if old is None:
+            secret = token_bytes(32)
+            facts = Facts(
+                cases=tuple(sorted(cases)),
+                anchors=draft.anchors,
+                fingerprint=self._fingerprint(draft, secret),
+            )
+            return Placed(
+                draft=draft, record=new_id("r"), subject=subject, version=1, counter=1, secret=secret,
+                facts=facts, replaces=False,
+            )  # fmt: skip
+        all_cases = tuple(sorted(cases | set(old.facts.cases)))
+        if old.facts.fingerprint == self._fingerprint(draft, self._secret(old)):
+            facts = msgspec.structs.replace(old.facts, cases=all_cases)
+            secret = self._secret(old)
+        else:
+            secret = token_bytes(32)
+            kept = {"imported_on": old.facts.anchors["imported_on"]}
+            facts = msgspec.structs.replace(
+                old.facts,
+                cases=all_cases,
+                anchors=old.facts.anchors | draft.anchors | kept,
+                fingerprint=self._fingerprint(draft, secret),
+            )
+        return Placed(
+            draft=draft, record=old.row.record, subject=old.row.subject, version=self._next_version(old),
+            counter=old.next_counter, secret=secret, facts=facts, replaces=True,
+        )  # fmt: skip
+
+    def _next_version(self, held: Held) -> int:
+        """A version beyond every one that has a secret, one that a crashed write left pending included."""
+        return 1 + max(row.version for row in self._t.stores.keys.versions(self._t.name, [held.row.record]))
+
+    # --- writing -------------------------------------------------------------------------------------
+
+    def _write(self, placed: Sequence[Placed], subjects: Sequence[NewSubject], log: Log) -> None:
+        """The order of a write (module docstring of `vault.writing`)."""
+        t = self._t
+        ends = t.tenant_anchors()
+        t.keeping.keep(
+            [
+                NewSecret(record=p.record, version=p.version, due=self._due(p, ends), secret=p.secret)
+                for p in placed
+            ],
+            subjects,
+        )
+        log([p.draft for p in placed])
+        t.stores.records.insert(
+            [row for p in placed for row in self._payloads(p)],
+            [t.keeping.facts_row(p.record, p.subject, p.draft.kind, p.counter, p.facts) for p in placed],
+        )
+        blind, attributes = self._index_rows(placed)
+        t.stores.index.put(t.name, [p.record for p in placed if p.replaces], blind, attributes)
+        t.stores.keys.confirm(t.name, [(p.record, p.version, p.subject, p.counter) for p in placed])
+        replaced = [(p.record, p.counter) for p in placed if p.replaces]
+        if replaced:
+            t.stores.records.drop_facts(t.name, replaced)
+
+    def _due(self, p: Placed, ends: dict[str, str]) -> str:
+        profile = self._t.config.settings.applies_to
+        return due(p.draft.kind, p.facts, ends, profile, self._t.rules).strftime("%Y-%m")
+
+    def _payloads(self, p: Placed) -> list[PayloadRow]:
+        spec = self._t.schema.kind(p.draft.kind)
+        parts: dict[str, dict[str, object]] = defaultdict(dict)
+        shown = parts["masked"]
+        for name, value in p.draft.values.items():
+            field = spec.fields[name]
+            if field.compartment != "masked":
+                parts[field.compartment][name] = value
+            if field.mask != "hidden":
+                shown[name] = value if field.mask == "none" else mask(field.mask, value)
+        shown[REF] = p.draft.ref
+        shown[PARTS] = sorted(parts)
+        return [self._payload(p, compartment, values) for compartment, values in parts.items()]
+
+    def _payload(self, p: Placed, compartment: str, values: dict[str, object]) -> PayloadRow:
+        keys = self._t.keys
+        generation = keys.generation(compartment)
+        context = Context(
+            tenant=keys.tenant, subject=p.subject, record=p.record, kind=p.draft.kind, version=p.version,
+            compartment=compartment, generation=generation, suite=AES_256_GCM,
+        )  # fmt: skip
+        sealed = seal(values, p.secret, keys.compartment(compartment, generation), context)
+        return PayloadRow(
+            tenant=keys.tenant, record=p.record, version=p.version, compartment=compartment,
+            subject=p.subject, kind=p.draft.kind, generation=generation, suite=AES_256_GCM,
+            sealed=sealed.blob,
+        )  # fmt: skip
+
+    def _index_rows(self, placed: Sequence[Placed]) -> tuple[list[BlindRow], list[AttributeRow]]:
+        blind: list[BlindRow] = []
+        attributes: list[AttributeRow] = []
+        for p in placed:
+            spec = self._t.schema.kind(p.draft.kind)
+            blind += self._blind(p.draft, p.record, spec)
+            attributes += [
+                AttributeRow(tenant=self._t.name, kind=spec.name, name=name, value=value, record=p.record)
+                for name, value in p.draft.values.items()
+                if spec.fields[name].open
+            ]
+        return blind, attributes
+
+    def _blind(self, draft: Draft, record: str, spec: KindSpec) -> list[BlindRow]:
+        keys = self._t.keys
+        wanted = [
+            (n, v, spec.fields[n].compartment) for n, v in draft.values.items() if spec.fields[n].indexed
+        ]
+        if draft.ref is not None:
+            wanted.append((REF, draft.ref, "masked"))
+        return [
+            BlindRow(
+                tenant=keys.tenant,
+                kind=spec.name,
+                field=name,
+                digest=mac.index_digest(keys.index(compartment, spec.name, name), value),
+                record=record,
+            )
+            for name, value, compartment in wanted
+        ]
+
+    # --- sweeping ------------------------------------------------------------------------------------
+
+    def sweep(self) -> int:
+        """Take unconfirmed versions past their deadline out of every store; the live version stays.
+
+        A record whose new version was never confirmed gets its index rows back from the live one.
+        """
+        t, now = self._t, self._t.clock()
+        stale = [row for row in t.stores.keys.pending(t.name) if row.deadline < now]
+        if not stale:
+            return 0
+        live = {row.record: row for row in t.stores.keys.fetch(t.name, [s.record for s in stale])}
+        dead = [row.record for row in stale if row.record not in live]
+        t.stores.index.delete(t.name, dead)
+        t.stores.records.delete(t.name, dead)
+        t.stores.records.delete_versions(t.name, [(s.record, s.version) for s in stale if s.record in live])
+        self.reindex(sorted(live))
+        t.stores.keys.sweep_pending(t.name, now)
+        return len(stale)
+
+    def reindex(self, records: Sequence[str]) -> None:
+        """Derive the index rows of live records anew from what they hold."""
+        drafts = self._opener.drafts(records)
+        blind, attributes = [], []
+        for record, draft in drafts.items():
+            spec = self._t.schema.kind(draft.kind)
+            blind += self._blind(draft, record, spec)
+            attributes += [
+                AttributeRow(tenant=self._t.name, kind=spec.name, name=name, value=value, record=record)
+                for name, value in draft.values.items()
+                if spec.fields[name].open
+            ]
+        self._t.stores.index.put(self._t.name, list(drafts), blind, attributes)

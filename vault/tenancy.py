@@ -1,0 +1,202 @@
+"""A tenancy: everything the rooms of one tenant share on this node.
+
+It authenticates tokens and says what they allow; what happens next is the rooms' own (DESIGN 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from vault.access.links import AUDIENCES, key_id
+from vault.access.policy import Policy
+from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
+from vault.config import Clock, Config, today
+from vault.crypto.keys import TenantKeys
+from vault.crypto.provider import KeyProvider
+from vault.errors import Denied, VaultError
+from vault.journal import Journal
+from vault.keeping import Keeping
+from vault.ledger.registry import Contract, Principal, Registry
+from vault.model import Decision, Grant, Happening, View, Who, Whom
+from vault.retention.rules import RuleSet
+from vault.schema import Schema
+from vault.stores.index import IndexStore
+from vault.stores.keys import KeyStore
+from vault.stores.ledger import LedgerStore
+from vault.stores.records import RecordStore
+from vault.telemetry import logger
+
+REF: Final = "@ref"
+"""Where a record's external id stands in its masked payload and in the blind index."""
+
+PARTS: Final = "@parts"
+"""Where a masked payload lists the record's other compartments, so that none can go missing unseen."""
+
+CONTRACT_ENDED: Final = "contract_ended_on"
+
+ANY_TIME: Final = 1 << 60
+"""µs of leeway by which authenticity is judged apart from time, so that an expired token's use is logged."""
+
+
+class StoreSet:
+    """The four open stores (DESIGN 4)."""
+
+    def __init__(self, config: Config) -> None:
+        self.records = RecordStore.open(config.url("records"))
+        self.index = IndexStore.open(config.url("index"))
+        self.keys = KeyStore.open(config.url("keys"))
+        self.ledger = LedgerStore.open(config.url("ledger"))
+
+    def all(self) -> tuple[RecordStore, IndexStore, KeyStore, LedgerStore]:
+        """The four, in a fixed order."""
+        return self.records, self.index, self.keys, self.ledger
+
+
+class Tenancy:
+    """One tenant on this node: its keys, policy, stores, journal and clock."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        schema: Schema,
+        policy: Policy,
+        rules: RuleSet,
+        keys: TenantKeys,
+        provider: KeyProvider,
+        stores: StoreSet,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.schema = schema
+        self.policy = policy
+        self.rules = rules
+        self.keys = keys
+        self.name = keys.tenant
+        self.stores = stores
+        self.clock = clock
+        self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
+        self.keeping = Keeping(stores.keys, stores.records, keys, provider, clock)
+        self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
+        self._cache = TokenCache()
+        self.refused_unauthentic = 0
+
+    def today(self) -> date:
+        """The Asia/Shanghai date by this tenancy's clock."""
+        return today(self.clock())
+
+    def authenticate(self, credential: Credential) -> Grant:
+        """Step 1 of every verb: verify the token and that the caller holds its key.
+
+        Raises:
+            Denied: Not a token of this tenant and node, or its time is over. An authentic token's refusal
+                is an entry; a forgery only moves a counter, so that strangers can't grow the ledger.
+        """
+        try:
+            grant = self.authentic(credential).grant
+        except Denied:
+            self.refused_unauthentic += 1
+            logger().warning("unauthentic token refused", tenant=self.name, count=self.refused_unauthentic)
+            raise
+        try:
+            check_in_force(grant, self.keys.audiences, self.clock())
+        except Denied as refusal:
+            self.log_denied(grant, refusal.code)
+            raise
+        return grant
+
+    def authentic(self, credential: Credential) -> Verified:
+        """What a token allows if it is this vault's and the caller holds its key, its time aside."""
+        return self._cache.verify(
+            credential,
+            issuers=self._issuers,
+            origin=self.keys.origin,
+            tenant=self.name,
+            audience=AUDIENCES,
+            now_us=self.clock(),
+            leeway_us=ANY_TIME,
+        )
+
+    def allow(self, grant: Grant, action: str) -> None:
+        """Demand that role, purpose and token allow an action, and that this node may do it.
+
+        Raises:
+            Denied: One of them doesn't.
+        """
+        self.policy.allow(grant, action)
+        if action != "read" and not self.keys.whole:
+            raise Denied(
+                "this node serves masked reads only", code="audience_denied", remedy="ask a whole node"
+            )
+
+    def authorise(self, grant: Grant, action: str) -> None:
+        """As `allow`; a refusal is an entry before it is raised."""
+        try:
+            self.allow(grant, action)
+        except Denied as refusal:
+            self.log_denied(grant, refusal.code)
+            raise
+
+    def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None) -> Decision:
+        """Step 2: a view for every field; on a masked node nothing is ever CLEAR."""
+        ceiling = View.CLEAR if "clear" in self.keys.audiences else View.MASKED
+        return self.policy.decide(grant, kind, fields, ceiling=ceiling)
+
+    def tenant_anchors(self, registry: Registry | None = None) -> dict[str, str]:
+        """What retention counts from for the whole tenant: the first day without a contract (PIPL 21 ¶2)."""
+        contracts = (registry or self.journal.registry()).all(Contract)
+        ends = [date.fromisoformat(c.ends) for c in contracts if c.ends is not None]
+        if not ends or len(ends) != len(contracts):
+            return {}
+        return {CONTRACT_ENDED: (max(ends) + timedelta(days=1)).isoformat()}
+
+    def contract_over(self, registry: Registry, on: date) -> bool:
+        """Whether the tenant's contract has ended by this day."""
+        return self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
+
+    def log_denied(self, grant: Grant, code: str, kind: str = "") -> None:
+        """One entry for a refusal that concerns no single record."""
+        self.journal.log(
+            Happening(
+                kind="deny",
+                who=self.who(grant, about=kind, outcome="denied", reason=code),
+                whom=Whom(ticket=grant.ticket),
+            )
+        )
+
+    def who(
+        self,
+        grant: Grant,
+        *,
+        about: str = "",
+        decision: Decision | None = None,
+        outcome: str = "ok",
+        reason: str = "",
+    ) -> Who:
+        """The *who* of an entry, from a grant."""
+        return Who(
+            actor=grant.principal,
+            role=grant.role,
+            purpose=grant.purpose,
+            about=about or (decision.kind if decision else ""),
+            masked=decision.masked_bits if decision and outcome == "ok" else 0,
+            clear=decision.clear_bits if decision and outcome == "ok" else 0,
+            outcome=outcome,
+            reason=reason,
+            policy=self.policy.hash[:16],
+            token=grant.links[-1].digest.hex()[:16],
+        )
+
+    def name_of(self, registry: Registry, actor: str) -> str:
+        """A principal's name, or its id if it is not registered."""
+        principal = registry.find(Principal, actor)
+        return principal.name if principal else actor
+
+    def close(self) -> None:
+        """Keep the newest checkpoint."""
+        try:
+            self.journal.flush()
+        except VaultError as error:
+            logger().warning("checkpoint not kept", tenant=self.name, code=error.code)

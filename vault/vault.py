@@ -1,0 +1,254 @@
+"""The Vault: opens the stores and hands out the rooms (DESIGN 3). It decides nothing itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar
+
+from vault import schema as schemas
+from vault.access.policy import Policy, default_text, sandbox_text
+from vault.auditing import Auditing
+from vault.config import Clock, Config, Settings, settings_text
+from vault.crypto.keys import TenantKeys
+from vault.crypto.provider import LocalKeys, write_private
+from vault.crypto.sign import token_bytes
+from vault.erasing import Erasing
+from vault.errors import ConfigError, Denied
+from vault.granting import Granting, Identity
+from vault.journal import Journal, microseconds
+from vault.keeping import Keeping
+from vault.ledger.note import VKey
+from vault.ledger.registry import Principal
+from vault.model import MAIN, ROLES, Happening, Who, Whom
+from vault.reading import Reading
+from vault.retention import rules
+from vault.tenancy import StoreSet, Tenancy
+from vault.writing import Writing
+
+SANDBOX_MARK: Final = "sandbox."
+FIRST_EPOCH: Final = 1
+
+
+Room = TypeVar("Room", Reading, Writing, Auditing, Erasing, Granting)
+
+
+class Vault:
+    """An open vault on this node.
+
+    Args:
+        config: Where it is and how it is set.
+        provider: Where its keys are.
+        clock: Gives µs UTC; injected so that time can be told in tests.
+    """
+
+    def __init__(self, config: Config, provider: LocalKeys, clock: Clock = microseconds) -> None:
+        self.config = config
+        self.provider = provider
+        self.clock = clock
+        self.stores = StoreSet(config)
+        self._tenancies: dict[str, Tenancy] = {}
+        self._rooms: dict[tuple[str, type], object] = {}
+        try:
+            for store in self.stores.all():
+                store.check()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- making and opening ---------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        keys: Path | None = None,
+        passphrase: str | None = None,
+        clock: Clock = microseconds,
+    ) -> Self:
+        """Open the vault in a folder; `keys` names another key folder than the settings do.
+
+        Raises:
+            ConfigError: There is no vault here, or its settings or keys can't be used.
+        """
+        config = Config.load(folder)
+        return cls(config, LocalKeys(keys or config.keys_folder, passphrase), clock)
+
+    @classmethod
+    def init(
+        cls,
+        folder: Path,
+        *,
+        keys: Path | None = None,
+        applies_to: Literal["agency", "lender"] = "agency",
+        sandbox: bool = False,
+        passphrase: str | None = None,
+        clock: Clock = microseconds,
+    ) -> tuple[Self, Identity]:
+        """Make a vault, its keys and its first principal, whose identity the caller must keep.
+
+        Plain: the first principal is an admin and nothing else; other roles are granted to others.
+        Sandbox: it holds every role, and the log's origin and first entry say so for ever.
+
+        Raises:
+            ConfigError: There is a vault or a key folder here already.
+        """
+        if (folder / "vault.toml").exists():
+            raise ConfigError("there is a vault here already", field="vault", remedy="choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        key_folder = keys or folder / "keys"
+        settings = Settings(
+            format=1,
+            id=token_bytes(4).hex(),
+            applies_to=applies_to,
+            sandbox=sandbox,
+            keys="keys" if keys is None else os.path.relpath(key_folder.resolve(), folder.resolve()),
+        )
+        config = Config(folder=folder, settings=settings)
+        provider = LocalKeys.create(key_folder, passphrase)
+        stores = StoreSet(config)
+        for store in stores.all():
+            store.create()
+            store.close()
+        policy = sandbox_text(default_text()) if sandbox else default_text()
+        write_private(folder / "policy.toml", policy.encode())
+        write_private(folder / "vault.toml", settings_text(settings).encode())
+        vault = cls(config, provider, clock)
+        identity = vault.begin_tenant(MAIN, "first principal")
+        write_private(folder / "log.vkey", (vault.vkey(MAIN).text() + "\n").encode())
+        return vault, identity
+
+    def begin_tenant(self, tenant: str, first: str) -> Identity:
+        """Keys, epoch and log of a new tenant, with its first principal (DESIGN 2: one of each)."""
+        sandbox = self.config.settings.sandbox
+        mark = SANDBOX_MARK if sandbox else ""
+        keys = TenantKeys.generate(tenant, f"{mark}{self.config.settings.id}.cvault/{tenant}")
+        self.provider.add_tenant(keys)
+        journal = Journal(self.stores.ledger, keys, self.config.settings.node, self.clock)
+        identity = Identity.fresh()
+        principal = Principal(
+            id=identity.principal,
+            name=first,
+            public=identity.signing.public,
+            roles=tuple(sorted(ROLES)) if sandbox else ("admin",),
+            added=self.clock(),
+            by="init",
+        )
+        who = Who(
+            actor=identity.principal,
+            role="admin",
+            purpose="administration",
+            reason="sandbox" if sandbox else "",
+        )
+        detail = "sandbox vault begun" if sandbox else "vault begun"
+        journal.create(Happening(kind="open", who=who, whom=Whom(detail=detail)), principal)
+        journal.flush()
+        Keeping(self.stores.keys, self.stores.records, keys, self.provider, self.clock).new_epoch()
+        return identity
+
+    def add_tenant(self, identity: Identity, tenant: str) -> Identity:
+        """Add a tenant beside `main`, on the word of an admin of `main`; its first principal is new.
+
+        Raises:
+            Denied: Not an admin of `main`.
+            ConfigError: The name can't be used.
+        """
+        self.granting(MAIN).note_tenant(identity, tenant)
+        return self.begin_tenant(tenant, f"first principal of {tenant}")
+
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants this node has keys of."""
+        return self.provider.tenants()
+
+    # --- the rooms ------------------------------------------------------------------------------------
+
+    def tenancy(self, tenant: str = MAIN) -> Tenancy:
+        """What the rooms of one tenant share.
+
+        Raises:
+            ConfigError: No such tenant, or its policy can't be used.
+        """
+        if tenant not in self._tenancies:
+            self._tenancies[tenant] = self._open_tenancy(tenant)
+        return self._tenancies[tenant]
+
+    def _open_tenancy(self, tenant: str) -> Tenancy:
+        keys, folder = self.provider.tenant(tenant), self.config.folder
+        schema = schemas.builtin()
+        own = folder / f"policy-{tenant}.toml"
+        path = own if own.exists() else folder / "policy.toml"
+        policy = Policy.load(path.read_text("utf-8"), schema)
+        marked = keys.origin.startswith(SANDBOX_MARK)
+        if not marked == policy.sandbox == self.config.settings.sandbox:
+            raise ConfigError(
+                "sandbox is fixed when a vault is made: policy, settings and the log's origin disagree",
+                field="sandbox",
+                remedy="put the file back as it was; make a new vault for another use",
+            )
+        return Tenancy(
+            config=self.config,
+            schema=schema,
+            policy=policy,
+            rules=rules.builtin(),
+            keys=keys,
+            provider=self.provider,
+            stores=self.stores,
+            clock=self.clock,
+        )
+
+    def reading(self, tenant: str = MAIN) -> Reading:
+        """The room of backend services."""
+        return self._room(Reading, tenant)
+
+    def writing(self, tenant: str = MAIN) -> Writing:
+        """The room of those who bring data in; a node without every key has none."""
+        return self._room(Writing, tenant)
+
+    def auditing(self, tenant: str = MAIN) -> Auditing:
+        """The room of auditors."""
+        return self._room(Auditing, tenant)
+
+    def erasing(self, tenant: str = MAIN) -> Erasing:
+        """The room of those who let data go; a node without every key has none."""
+        return self._room(Erasing, tenant)
+
+    def granting(self, tenant: str = MAIN) -> Granting:
+        """The room of those who hand out power; a node without every key has none."""
+        return self._room(Granting, tenant)
+
+    def _room(self, kind: type[Room], tenant: str) -> Room:
+        key = (tenant, kind)
+        if key not in self._rooms:
+            tenancy = self.tenancy(tenant)
+            if not tenancy.keys.whole and kind in {Writing, Erasing, Granting}:
+                raise Denied(
+                    "this node serves masked reads only", code="audience_denied", remedy="ask a whole node"
+                )
+            self._rooms[key] = kind(tenancy)
+        return self._rooms[key]  # type: ignore[return-value]
+
+    def vkey(self, tenant: str = MAIN) -> VKey:
+        """The public key of a tenant's log."""
+        keys = self.provider.tenant(tenant)
+        return VKey(name=keys.origin, public=keys.log.public)
+
+    def close(self) -> None:
+        """Keep the newest checkpoints and close the stores."""
+        for tenancy in self._tenancies.values():
+            tenancy.close()
+        for store in self.stores.all():
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Open in a `with` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at its end."""
+        self.close()

@@ -1,0 +1,185 @@
+"""Writing: imports and direct writes. A record is stored whole or not at all (DESIGN 4).
+
+Order: secrets pending → entry → payloads and facts → index → confirm. Until the confirmation no reader sees
+any of it; after a crash the sweeper takes what was never confirmed. The index comes before the confirmation
+so that a visible record is always findable (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from vault.access.tokens import Credential
+from vault.intake import Row, open_export
+from vault.intake.report import write_report
+from vault.intake.rows import Rejection
+from vault.model import Draft, Grant, Happening, Whom, Word
+from vault.stocking import Stocker
+from vault.tenancy import Tenancy
+
+CHUNK_ROWS: Final = 400
+"""Rows stored at once: enough for one commit per store to weigh little, few enough to keep memory flat."""
+
+
+class Imported(Word):
+    """What an import did.
+
+    Attributes:
+        rows: Data rows read.
+        stored, unchanged: Records by kind.
+        rejected: Rows refused; each with its reason in the report.
+        report: Absolute path of the report.
+        encoding: How the file was read.
+        unknown: Headers that mean nothing to the schema; their columns were not stored.
+    """
+
+    rows: int
+    stored: dict[str, int]
+    unchanged: int
+    rejected: int
+    report: str
+    encoding: str
+    unknown: list[str]
+
+
+class Written(Word):
+    """What a direct write did: one line for each record, in order."""
+
+    records: list[str]
+    stored: dict[str, int]
+    unchanged: int
+
+
+class Writing:
+    """The room of those who bring data in."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._stocker = Stocker(tenancy)
+
+    def import_file(
+        self,
+        credential: Credential,
+        path: Path,
+        *,
+        kind: str,
+        report: Path,
+        encoding: str | None = None,
+        mapping: Path | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Imported:
+        """Import an export file: good rows are stored, bad ones named in the report, without values.
+
+        Args:
+            credential: Must allow `import`.
+            path: The file.
+            kind: The layout; `borrower` yields borrower, loan and contact_person.
+            report: Where the rejections go.
+            encoding: Overrides detection.
+            mapping: A `--map` file.
+            dry_run: Check everything, store nothing.
+            progress: Called with bytes consumed and total.
+
+        Raises:
+            Invalid: The file as a whole can't be understood; nothing was stored.
+            Denied: The token doesn't allow it.
+        """
+        grant = self._t.authenticate(credential)
+        self._t.authorise(grant, "import")
+        self.sweep()
+        export = open_export(
+            path, self._t.schema, kind=kind, encoding=encoding, mapping=mapping, today=self._t.today()
+        )
+        tally = _Tally()
+        for chunk in _chunks(export.rows(), CHUNK_ROWS):
+            self._import_chunk(grant, chunk, tally, dry_run=dry_run)
+            if progress is not None:
+                progress(chunk[-1].consumed_bytes, export.total_bytes)
+        write_report(report, tally.rejections)
+        return Imported(
+            rows=tally.rows,
+            stored=dict(tally.stored),
+            unchanged=tally.unchanged,
+            rejected=tally.rejected,
+            report=str(report.resolve()),
+            encoding=export.encoding,
+            unknown=list(export.unknown),
+        )
+
+    def _import_chunk(self, grant: Grant, chunk: Sequence[Row], tally: _Tally, *, dry_run: bool) -> None:
+        tally.rows += len(chunk)
+        good: list[tuple[Draft, ...]] = []
+        for row in chunk:
+            if row.rejections:
+                tally.reject(row.rejections)
+            else:
+                good.append(row.drafts)
+        if dry_run or not good:
+            return
+        span = f"rows {chunk[0].number}-{chunk[-1].number}"
+        done = self._stocker.store(good, lambda drafts: self._log(grant, "import", drafts, span))
+        tally.add(done.stored, done.unchanged, done.rejections)
+
+    def write(self, credential: Credential, drafts: Sequence[Draft]) -> Written:
+        """Store records one by one, each whole or refused.
+
+        Raises:
+            Invalid: A record names a case nobody has; nothing of the request was stored.
+        """
+        grant = self._t.authenticate(credential)
+        self._t.authorise(grant, "write")
+        self.sweep()
+        done = self._stocker.store(
+            [(draft,) for draft in drafts], lambda stored: self._log(grant, "write", stored, "")
+        )
+        done.raise_first()
+        return Written(records=done.records, stored=dict(done.stored), unchanged=done.unchanged)
+
+    def _log(self, grant: Grant, kind: str, drafts: Sequence[Draft], span: str) -> None:
+        """One entry for a chunk, durable before any of it can be seen."""
+        counts = Counter(draft.kind for draft in drafts)
+        detail = " ".join([span, *(f"{name}={count}" for name, count in sorted(counts.items()))]).strip()
+        with self._t.journal.page() as page:
+            page.admit(grant)
+            who = self._t.who(grant, about=drafts[0].kind if len(counts) == 1 else "")
+            page.add(Happening(kind=kind, who=who, whom=Whom(ticket=grant.ticket, detail=detail)))
+
+    def sweep(self) -> int:
+        """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""
+        return self._stocker.sweep()
+
+
+class _Tally:
+    """Counts while an import runs; rejections are kept without values, so memory follows the faults alone."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.rejected = 0
+        self.unchanged = 0
+        self.stored: Counter[str] = Counter()
+        self.rejections: list[Rejection] = []
+
+    def reject(self, rejections: Sequence[Rejection]) -> None:
+        self.rejected += 1
+        self.rejections += rejections
+
+    def add(self, stored: Counter[str], unchanged: int, rejections: Sequence[Rejection]) -> None:
+        self.stored += stored
+        self.unchanged += unchanged
+        self.rejections += rejections
+        self.rejected += len({r.row for r in rejections})
+
+
+def _chunks(rows: Iterable[Row], size: int) -> Iterable[list[Row]]:
+    chunk: list[Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
