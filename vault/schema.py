@@ -170,7 +170,9 @@ def amount_band(money: str) -> str:
         Invalid: `money` is no such amount; the message does not hold it.
     """
     if not _MONEY.fullmatch(money):
-        raise Invalid("no amount in yuan", code="invalid_money", remedy='write it as digits, "1234.50"')
+        raise Invalid(
+            "no amount in yuan", code="invalid_money", remedy="write digits, a dot and two decimals"
+        )
     return BANDS[bisect.bisect_right(_BAND_BOUNDS, int(money.partition(".")[0]))]
 
 

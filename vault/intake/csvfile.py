@@ -172,7 +172,7 @@ def _check_text(start: bytes) -> None:
 def _named(encoding: str, start: bytes) -> str:
     try:
         found = codecs.lookup(encoding).name
-        b"".decode(found)
+        "a".encode(found)  # refuses codecs that are no text encodings, as base64
     except (LookupError, ValueError):
         found = ""
     if not found:

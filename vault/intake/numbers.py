@@ -32,7 +32,7 @@ _PLAIN: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
 _ABROAD: Final = re.compile(r"(?:\+|00)86(.+)", re.DOTALL)
-_LANDLINE: Final = re.compile(r"(0(?:10|2[0-9]|[3-9][0-9]{2}))([2-9][0-9]{6,7})", re.ASCII)
+_LANDLINE: Final = re.compile(r"(0(?:10|2[0-9]|[3-9][0-9]{2}))([1-9][0-9]{6,7})", re.ASCII)
 _EXTENDED: Final = re.compile(r"(0[0-9]{2,3}-?[0-9]{7,8})-([0-9]{1,6})", re.ASCII)
 _EXTENSION: Final = re.compile(r"(?:转|分机|ext\.?|x|#)", re.IGNORECASE)
 
@@ -116,7 +116,9 @@ def landline(text: str) -> str:
     _compact("landline", text)
     found = _landline(text)
     if found is None:
-        raise bad("landline", "not an area code and 7 or 8 digits", "write it as 010-12345678")
+        raise bad(
+            "landline", "not an area code and 7 or 8 digits", "write the area code, a dash and the number"
+        )
     return found
 
 
@@ -130,7 +132,7 @@ def phone(text: str) -> str:
         raise bad(
             "phone",
             "neither a mobile number nor a landline with area code",
-            "write 11 digits, or a landline as 010-12345678",
+            "write 11 digits, or area code, a dash and the number",
         )
     return found
 

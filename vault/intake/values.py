@@ -105,7 +105,7 @@ def relation(text: str) -> str:
     """How a contact person is related: a word or two, no digits."""
     folded = fold_words("relation", text, _LONGEST["relation"])
     if not all(char.isalpha() or char in _RELATION_MARKS for char in folded):
-        raise bad("relation", "holds digits or signs", "give the relation alone, as 配偶 or 朋友")
+        raise bad("relation", "holds digits or signs", "give the relation alone, in a word")
     return folded
 
 
@@ -124,7 +124,7 @@ def date(text: str) -> str:
     found = _DATE.fullmatch(folded)
     if found is None:
         serial = _SERIAL.fullmatch(folded) or lost_digits(folded)
-        remedy = AS_TEXT if serial else "write it year first, as 2026-03-01"
+        remedy = AS_TEXT if serial else "write it year first, as YYYY-MM-DD"
         raise bad("date", "not a day written year first", remedy)
     year, _, *parts = found.groups()
     month, day = (int(part) for part in parts if part is not None)
@@ -227,4 +227,4 @@ def _no_money(folded: str) -> Invalid:
         return bad("money", "negative", "leave credit balances out: the vault holds what is owed")
     if lost_digits(folded):
         return bad("money", "digits are missing", AS_TEXT)
-    return bad("money", "not an amount in digits", "write yuan as 1234.50 or 1,234.50")
+    return bad("money", "not an amount in digits", "write yuan in digits, a dot before cents")
