@@ -131,6 +131,7 @@ class Database:
     Attributes:
         store: `records`, `keys`, `index` or `ledger`.
         file: The SQLite file, or None.
+        failure: What its callers are told when it cannot answer.
     """
 
     def __init__(self, url: str, store: str, failure: type[Unavailable] = Unavailable) -> None:
@@ -140,7 +141,7 @@ class Database:
             ConfigError: The URL names no database that the stores can use.
         """
         self.store = store
-        self._failure = failure
+        self.failure = failure
         self.engine, self.file = _engine(url, store)
         self._local = threading.local()
         self._open: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -212,7 +213,7 @@ class Database:
         (result,) = self.session().rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if result[0] != 0:
             message = f"the {self.store} store's write-ahead log is held open by a reader"
-            raise self._failure(message, remedy="let open reads end, then retry")
+            raise self.failure(message, remedy="let open reads end, then retry")
 
     def close(self) -> None:
         """Close every thread's session."""
@@ -250,15 +251,15 @@ class Database:
             if not self.lite:
                 driver.autocommit = True
         except border_errors(self.engine.dialect) as error:
-            raise translate(error, self.store, self._failure) from None
-        session = Session(driver, self.engine.dialect, self.store, self._failure)
+            raise translate(error, self.store, self.failure) from None
+        session = Session(driver, self.engine.dialect, self.store, self.failure)
         self._open.add(session)
         return session
 
     def _take_gate(self) -> None:
         """Let this process's writers to one SQLite file queue here: its busy handler sleeps and is unfair."""
         if self.lite and not self._gate.acquire(timeout=WAIT):
-            raise self._failure(f"the {self.store} store is busy", remedy="nothing was released; retry")
+            raise self.failure(f"the {self.store} store is busy", remedy="nothing was released; retry")
 
     def _give_gate(self) -> None:
         if self.lite:
