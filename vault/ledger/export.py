@@ -10,6 +10,7 @@ from vault.errors import Tampered, Unavailable
 from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.note import split
 from vault.ledger.tiles import (
+    HEIGHT,
     WIDTH,
     Hashes,
     TileSource,
@@ -21,8 +22,6 @@ from vault.ledger.tiles import (
     tile_root,
 )
 from vault.merkle import leaf_hash
-
-_HEIGHT = 8
 
 
 def export(directory: Path, source: TileSource, size: int, checkpoint_note: str) -> int:
@@ -86,8 +85,8 @@ def _kept(directory: Path, cp: Checkpoint, hashes: Hashes) -> int:
 def _files(directory: Path, source: TileSource, hashes: Hashes, kept: int) -> Iterator[tuple[Path, bytes]]:
     """Each file to write, made one at a time."""
     level = 0
-    while count := hashes.size >> level * _HEIGHT:
-        done = kept >> (level + 1) * _HEIGHT
+    while count := hashes.size >> level * HEIGHT:
+        done = kept >> (level + 1) * HEIGHT
         for index in range((count + WIDTH - 1) // WIDTH):
             width = min(WIDTH, count - index * WIDTH)
             path = directory / tile_path(level, index, width)
@@ -102,7 +101,7 @@ def _files(directory: Path, source: TileSource, hashes: Hashes, kept: int) -> It
 def _checked_tile(hashes: Hashes, level: int, index: int) -> bytes:
     """A tile's bytes; a complete one must hash to its place above (tools that skip this: CVE-2026-56865)."""
     data = hashes.tile(level, index)
-    above = (level + 1) * _HEIGHT
+    above = (level + 1) * HEIGHT
     if (index + 1) << above <= hashes.size and tile_root(data) != hashes.node(above, index):
         raise Tampered(f"stored tile {level}/{index} is not the tree's", index=index << above)
     return data

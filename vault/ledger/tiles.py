@@ -18,7 +18,9 @@ WIDTH: Final = 256
 TILE_SIZE: Final = WIDTH * HASH_SIZE
 MAX_ENTRY: Final = 65_535
 
-_HEIGHT: Final = 8
+HEIGHT: Final = 8
+"""Tree levels to a tile: 2**8 is its width."""
+
 _CACHED: Final = 128
 """Tiles whose inner nodes are kept at a time: about 5 MB."""
 
@@ -152,9 +154,9 @@ class Hashes:
         """
         if index < 0 or (index + 1) << level > self.size:
             raise Invalid("no such complete subtree at this size", field="index")
-        tile_level, height = divmod(level, _HEIGHT)
-        tile = index << height >> _HEIGHT
-        return self._pyramid(tile_level, tile)[height][index - (tile << _HEIGHT >> height)]
+        tile_level, height = divmod(level, HEIGHT)
+        tile = index << height >> HEIGHT
+        return self._pyramid(tile_level, tile)[height][index - (tile << HEIGHT >> height)]
 
     def root_at(self, size: int) -> bytes:
         """The root of the first `size` entries."""
@@ -166,8 +168,8 @@ class Hashes:
         Raises:
             Tampered: A stored tile or entry is missing.
         """
-        begin = index << _HEIGHT
-        width = min(WIDTH, (self.size >> level * _HEIGHT) - begin)
+        begin = index << HEIGHT
+        width = min(WIDTH, (self.size >> level * HEIGHT) - begin)
         if width == WIDTH:
             return _complete(self._source.full_tile(level, index), level, index)
         if level:
@@ -186,7 +188,7 @@ class Hashes:
             self._pyramids.move_to_end(key)
             return self._pyramids[key]
         made = [split_hashes(self.tile(level, index))]
-        while len(made) < _HEIGHT:
+        while len(made) < HEIGHT:
             made.append(_halve(made[-1]))
         self._pyramids[key] = made
         if len(self._pyramids) > _CACHED:
@@ -233,11 +235,11 @@ def closed_tiles(
         data = closed.get((level, index)) or full_tile(level, index)
         return tile_root(_complete(data, level, index))
 
-    level, shift = 0, _HEIGHT
+    level, shift = 0, HEIGHT
     while new >> shift > old >> shift:
         for index in range(old >> shift, new >> shift):
-            begin, end = index << _HEIGHT, (index + 1) << _HEIGHT
+            begin, end = index << HEIGHT, (index + 1) << HEIGHT
             hashes = [below(level - 1, at) for at in range(begin, end)] if level else leaves(begin, end)
             closed[level, index] = _complete(b"".join(hashes), level, index)
-        level, shift = level + 1, shift + _HEIGHT
+        level, shift = level + 1, shift + HEIGHT
     return [Tile(level=at, index=index, hashes=data) for (at, index), data in closed.items()]

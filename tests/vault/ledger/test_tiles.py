@@ -77,6 +77,16 @@ def test_the_ragged_edge_is_read_once() -> None:
     assert LOG.reads == 112
 
 
+def test_a_walk_through_more_tiles_than_are_kept() -> None:
+    """Proofs stay right when tiles seen earlier were let go and are asked for again."""
+    hashes = tiles.Hashes(LOG, 70_000)
+    root = hashes.root_at(70_000)
+    for index in [*range(0, 70_000, 256), 0]:
+        path = merkle.inclusion_path(index, 70_000, hashes.node)
+        merkle.check_inclusion(merkle.leaf_hash(BIG[index]), index, 70_000, path, root)
+    assert len(hashes._pyramids) == 128
+
+
 @pytest.mark.parametrize(("level", "index"), [(0, 70_000), (0, -1), (17, 0), (4, 4_375)])
 def test_no_node_beyond_the_size(level: int, index: int) -> None:
     """A subtree that isn't complete at this size can't be asked for."""
