@@ -1,0 +1,40 @@
+"""docs/import.md: its table of columns is the alias table, and its formats page names what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vault.intake.headers import LAYOUTS, aliases
+from vault.schema import BANDS, TYPES, Schema, builtin
+
+DOCS = Path(__file__).parents[3] / "docs"
+BEGIN, END = "<!-- columns: begin -->\n", "<!-- columns: end -->"
+
+
+def columns() -> str:
+    """The table as the page must have it; print it to mend the page."""
+    schema = builtin()
+    lines = []
+    for kind in LAYOUTS:
+        lines += [f"\n### `--kind {kind}`\n", "| field | needed | headers |", "|---|---|---|"]
+        for target, (_, *titles) in aliases(schema, kind).items():
+            owner, _, name = target.partition(".")
+            field = schema.kind(owner).fields.get(name)
+            needed = "yes" if field and field.required else ""
+            known = dict.fromkeys([*([field.zh] if field else []), *titles])
+            lines.append(f"| `{target}` | {needed} | {', '.join(known)} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def test_table_of_columns_is_the_alias_table() -> None:
+    """Who reads the page knows every header that is understood, and no other."""
+    page = (DOCS / "import.md").read_text("utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0] == columns()
+
+
+def test_format_page_names_types_and_bands() -> None:
+    """The schema's format page has every type and band, and its example loads."""
+    page = (DOCS / "formats" / "schema.md").read_text("utf-8")
+    assert all(f"`{word}`" in page for word in (*TYPES, *BANDS))
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    assert set(Schema.load(example).kind("borrower").fields) == {"phone", "customer_no"}
