@@ -93,6 +93,11 @@ def _unreachable(policy: Policy) -> Iterator[Finding]:
                 yield _error(
                     f"grants.{grant.id}", f"{role} holds none of its purposes: it grants nothing", remedy
                 )
+        held_by_any = {
+            p for role in grant.roles if role in policy.file.roles for p in policy.file.roles[role].purposes
+        }
+        for purpose in sorted(set(grant.purposes) - held_by_any):
+            yield _warning(f"grants.{grant.id}", f"nobody in it acts for {purpose}", "remove the purpose")
         if not grant.source.strip():
             yield _warning(f"grants.{grant.id}", "gives no source", "say on what it rests")
 

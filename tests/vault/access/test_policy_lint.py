@@ -1,0 +1,99 @@
+"""The lint finds what a policy must not say, and is silent about the default."""
+
+from __future__ import annotations
+
+import pytest
+from policykit import DEFAULT, SCHEMA, SMALL, load
+
+from vault import schema
+from vault.access.policy import sandbox_text
+from vault.access.policy_lint import demand_sound, lint
+from vault.errors import ConfigError
+
+OFFICE = """
+[roles.{role}]
+zh = "某岗"
+purposes = ["administration"]
+[purposes.administration]
+zh = "管理"
+basis = 3
+[[grants]]
+id = "office"
+roles = ["{role}"]
+purposes = ["administration"]
+actions = [{actions}]
+source = "why"
+"""
+PHONE = '{ kind = "borrower", field = "phone", cap = 200 }'
+
+
+@pytest.mark.parametrize("text", [DEFAULT, sandbox_text(DEFAULT), SMALL])
+def test_sound_policies_pass(text: str) -> None:
+    """The policies we ship have neither errors nor warnings."""
+    assert lint(load(text), SCHEMA) == []
+    demand_sound(load(text), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("swaps", "level", "says"),
+    [
+        ([(PHONE, '{ kind = "borrower", field = "phone" }')], "error", "without a cap"),
+        ([("cap = 200", "cap = 99")], "warning", "cap under 100"),
+        ([("cap = 200", "cap = 2000")], "warning", "to guess"),
+        ([('actions = ["read", "find"]', 'actions = ["read"]')], "error", "without the action"),
+        ([('zh = "还款提醒"\nbasis = 2', 'zh = "还款提醒"')], "error", "no lawful basis"),
+        ([('zh = "协商"\nbasis = 2', 'zh = "协商"\nbasis = 1')], "warning", "another basis"),
+        ([('purposes = ["repayment_reminder"]\nactions', 'purposes = ["legal_action"]\nactions')],
+         "error", "none"),
+        ([('purposes = ["legal_action"]\nactions', 'purposes = ["legal_action", "negotiation"]\nactions')],
+         "warning", "nobody"),
+        ([('source = "why"', 'source = ""')], "warning", "no source"),
+        ([('masked = ["name", "phone"]', 'masked = ["name", "phone", "address"]')],
+         "warning", "address masked"),
+        ([('actions = ["read"]', "actions = []")], "warning", "may not read"),
+        ([("[roles.collector]", "[roles.agency_collector]"),
+          ('roles = ["collector"]', 'roles = ["agency_collector"]')],
+         "warning", "bound to cases"),
+    ],
+)  # fmt: skip
+def test_each_finding(swaps: list[tuple[str, str]], level: str, says: str) -> None:
+    """One change to a sound policy gives the finding it deserves, with a remedy."""
+    found = [finding for finding in lint(load(SMALL, *swaps), SCHEMA) if says in finding.message]
+    assert found
+    assert all(finding.level == level and finding.remedy for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("role", "actions", "says"),
+    [
+        ("admin", '"read"', "administrator may read"),
+        ("admin", '"audit"', "administrator may read"),
+        ("auditor", '"write"', "auditor may change"),
+        ("importer", '"find"', "importer may read"),
+    ],
+)
+def test_duties_are_kept_apart(role: str, actions: str, says: str) -> None:
+    """Admin, auditor and importer can't be given each other's work or a borrower's data."""
+    text = SMALL + OFFICE.format(role=role, actions=actions)
+    messages = [finding.message for finding in lint(load(text), SCHEMA) if finding.level == "error"]
+    assert any(says in message for message in messages)
+    seen = text + '[grants.kinds.borrower]\nmasked = ["name"]\n'
+    messages = [finding.message for finding in lint(load(seen), SCHEMA) if finding.level == "error"]
+    assert any("sees personal fields" in message for message in messages)
+
+
+def test_unsound_policy_is_refused() -> None:
+    """A policy with an error isn't taken into use; the first error is named."""
+    policy = load(SMALL, (PHONE, '{ kind = "borrower", field = "phone" }'))
+    with pytest.raises(ConfigError) as caught:
+        demand_sound(policy, SCHEMA)
+    assert caught.value.field == "grants.one.find"
+
+
+def test_names_are_judged_by_the_schema_given() -> None:
+    """A policy loaded under one schema is told what another no longer has."""
+    other = schema.Schema(kinds={"borrower": SCHEMA.kinds["borrower"]}, hash="")
+    found = lint(load(), other)
+    assert found
+    assert {finding.level for finding in found} == {"error"}
+    assert "'loan' is not known" in {finding.message for finding in found}
