@@ -53,7 +53,7 @@ class Placed(Word):
     __str__ = __repr__
 
 
-class Stored:
+class Stocked:
     """What came of a batch: record ids in the order of the drafts, counts, and rows refused."""
 
     def __init__(self) -> None:
@@ -79,9 +79,9 @@ class Stocker:
         self._t = tenancy
         self._opener = Opener(tenancy)
 
-    def store(self, rows: Rows, log: Log) -> Stored:
+    def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` makes their entry durable before any is visible."""
-        done = Stored()
+        done = Stocked()
         for group in self._groups(rows):
             self._store_group(group, log, done)
         return done
@@ -133,7 +133,7 @@ class Stocker:
 
     # --- placing -------------------------------------------------------------------------------------
 
-    def _store_group(self, rows: Rows, log: Log, done: Stored) -> None:
+    def _store_group(self, rows: Rows, log: Log, done: Stocked) -> None:
         known = self._known(rows)
         held = self._t.keeping.fetch(sorted(set(known.values())))
         placed: list[Placed] = []
@@ -167,7 +167,7 @@ class Stocker:
         placed: list[Placed],
         subjects: list[NewSubject],
         joined: list[tuple[Held, Facts]],
-        done: Stored,
+        done: Stocked,
     ) -> None:
         """Place a row's drafts; raises before anything of the row was queued."""
         olds = [self._old(draft, known, held) for draft in row]

@@ -14,10 +14,9 @@ from typing import Final
 
 from vault.access.tokens import Credential
 from vault.intake import Row, open_export
-from vault.intake.report import write_report
-from vault.intake.rows import Rejection
+from vault.intake.report import Report
 from vault.model import Draft, Grant, Happening, Whom, Word
-from vault.stocking import Stocker
+from vault.stocking import Stocked, Stocker
 from vault.tenancy import Tenancy
 
 CHUNK_ROWS: Final = 400
@@ -94,18 +93,19 @@ class Writing:
         export = open_export(
             path, self._t.schema, kind=kind, encoding=encoding, mapping=mapping, today=self._t.today()
         )
-        tally = _Tally()
-        for chunk in _chunks(export.rows(), CHUNK_ROWS):
-            self._import_chunk(grant, chunk, tally, dry_run=dry_run)
-            if progress is not None:
-                progress(chunk[-1].consumed_bytes, export.total_bytes)
-        write_report(report, tally.rejections)
+        header = {"kind": kind, "encoding": export.encoding, "unknown": list(export.unknown)}
+        with Report(report, header) as written:
+            tally = _Tally(written)
+            for chunk in _chunks(export.rows(), CHUNK_ROWS):
+                self._import_chunk(grant, chunk, tally, dry_run=dry_run)
+                if progress is not None:
+                    progress(chunk[-1].consumed_bytes, export.total_bytes)
         return Imported(
             rows=tally.rows,
             stored=dict(tally.stored),
             unchanged=tally.unchanged,
-            rejected=tally.rejected,
-            report=str(report.resolve()),
+            rejected=written.count,
+            report=str(written.path),
             encoding=export.encoding,
             unknown=list(export.unknown),
         )
@@ -115,14 +115,14 @@ class Writing:
         good: list[tuple[Draft, ...]] = []
         for row in chunk:
             if row.rejections:
-                tally.reject(row.rejections)
+                tally.report.add(row.rejections)
             else:
                 good.append(row.drafts)
         if dry_run or not good:
             return
         span = f"rows {chunk[0].number}-{chunk[-1].number}"
         done = self._stocker.store(good, lambda drafts: self._log(grant, "import", drafts, span))
-        tally.add(done.stored, done.unchanged, done.rejections)
+        tally.add(done)
 
     def write(self, credential: Credential, drafts: Sequence[Draft]) -> Written:
         """Store records one by one, each whole or refused.
@@ -154,24 +154,19 @@ class Writing:
 
 
 class _Tally:
-    """Counts while an import runs; rejections are kept without values, so memory follows the faults alone."""
+    """Counts while an import runs; rejections go straight to the report, so that memory stays flat."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Report) -> None:
+        self.report = report
         self.rows = 0
-        self.rejected = 0
         self.unchanged = 0
         self.stored: Counter[str] = Counter()
-        self.rejections: list[Rejection] = []
 
-    def reject(self, rejections: Sequence[Rejection]) -> None:
-        self.rejected += 1
-        self.rejections += rejections
-
-    def add(self, stored: Counter[str], unchanged: int, rejections: Sequence[Rejection]) -> None:
-        self.stored += stored
-        self.unchanged += unchanged
-        self.rejections += rejections
-        self.rejected += len({r.row for r in rejections})
+    def add(self, done: Stocked) -> None:
+        """Count what a chunk came to."""
+        self.stored += done.stored
+        self.unchanged += done.unchanged
+        self.report.add(done.rejections)
 
 
 def _chunks(rows: Iterable[Row], size: int) -> Iterable[list[Row]]:

@@ -113,7 +113,7 @@ _GENERATION: Final = Statement(select(generations.c.generation).where(generation
 _BUMP: Final = Rows(
     generations,
     lambda insert: insert.on_conflict_do_update(
-        index_elements=["tenant"], set_={"generation": generations.c.generation + 1}
+        index_elements=["tenant"], set_={"generation": generations.c.generation + insert.excluded.generation}
     ).returning(generations.c.generation),
 )
 
