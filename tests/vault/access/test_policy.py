@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -304,3 +305,11 @@ def test_every_action_is_granted_to_somebody() -> None:
     """No action of the vocabulary is out of everybody's reach."""
     granted = {action for g in OURS.file.grants for action in g.actions}
     assert granted == set(ACTIONS)
+
+
+def test_page_example_loads() -> None:
+    """The example of the format page is a policy that loads, and names every action."""
+    page = (Path(__file__).parents[3] / "docs" / "formats" / "policy.md").read_text("utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert load(example).holds("collector", "negotiation")
+    assert f"`{' '.join(ACTIONS)}`" in page
