@@ -153,7 +153,9 @@ class Rows:
             row: dict[str, Any] = {
                 column.name: bindparam(f"v_{column.name}") for column in self._table.columns
             }
-            one, _, _ = _compile(self._finish(made.values(row)), dialect)
+            one, names, _ = _compile(self._finish(made.values(row)), dialect)
+            if len(names) != len(row):
+                raise TypeError("an insert of many rows has no parameters but its columns'")
             before, _, rest = one.partition(" VALUES (")
             values, _, after = rest.partition(")")
             sql = f"{before} VALUES {', '.join([f'({values})'] * size)}{after}"

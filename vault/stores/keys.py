@@ -18,7 +18,7 @@ from vault.stores.errors import Conflict, ShelfMoved
 from vault.stores.hot import Lookup, Rows, Statement
 from vault.stores.rows import HeadKeyRow, SecretRow, SubjectRow
 from vault.stores.schema import latest, secrets, shelves, subjects
-from vault.stores.shelves import Shelves
+from vault.stores.shelves import SUBJECTS_ON, Shelves
 
 _S, _L, _U, _H = secrets.c, latest.c, subjects.c, shelves.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
@@ -160,6 +160,10 @@ class KeyStore(Shelves):
     def subjects(self, tenant: str, subjects: Sequence[str]) -> list[SubjectRow]:
         """Fetch the subjects' wrapped log secrets, in no order."""
         return [SubjectRow(*row) for row in _SUBJECTS.rows(self.db.session(), (tenant,), subjects)]
+
+    def subjects_on(self, tenant: str, shelf: str) -> list[SubjectRow]:
+        """Fetch the subjects whose log secret stands on a shelf, in no order."""
+        return [SubjectRow(*row) for row in SUBJECTS_ON.rows(self.db.session(), tenant=tenant, on=shelf)]
 
     def versions(self, tenant: str, records: Sequence[str]) -> list[SecretRow]:
         """Fetch the secrets of all versions of the records, pending ones too, in no order."""

@@ -72,9 +72,7 @@ _SCAN_PAYLOADS: Final = Statement(
     select(payloads).where(_page(_P.record)).order_by(_P.record, _P.version, _P.compartment)
 )
 _DELETE_VERSIONS: Final = Statement(
-    delete(payloads).where(
-        _P.tenant == _TENANT, _P.record == bindparam("of"), _P.version == bindparam("at")
-    )
+    delete(payloads).where(_P.tenant == _TENANT, _P.record == bindparam("of"), _P.version == bindparam("at"))
 )
 _OF_SUBJECT: Final = Statement(
     select(_F.record)

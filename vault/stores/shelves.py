@@ -86,7 +86,7 @@ _DROP_LATEST: Final = Lookup(
 _LATEST: Final = Lookup(
     lambda keys: select(_L.record, _L.version).where(_L.tenant == _TENANT, _L.record.in_(keys)), "tenant"
 )
-_SUBJECTS_ON: Final = Statement(
+SUBJECTS_ON: Final = Statement(
     select(subjects).where(_U.tenant == _TENANT, _U.shelf == _ON).order_by(_U.subject)
 )
 _DROP_SUBJECT: Final = Lookup(
@@ -234,7 +234,7 @@ class Shelves(Store):
 
         def work(session: Session) -> None:
             row = _lock(session, tenant, shelf, generation)
-            rows = [SubjectRow(*r) for r in _SUBJECTS_ON.rows(session, tenant=tenant, on=shelf)]
+            rows = [SubjectRow(*r) for r in SUBJECTS_ON.rows(session, tenant=tenant, on=shelf)]
             kept = [r for r in rows if r.subject not in doomed]
             gone = [r.subject for r in rows if r.subject in doomed]
             _DROP_SUBJECT.change(session, (tenant,), gone)
