@@ -95,6 +95,15 @@ def test_facts_counters_move_by_compare_and_swap(filled: KeyStore) -> None:
     assert [(r.facts_counter, r.facts_pending) for r in filled.fetch("main", ["r1"])] == [(2, None)]
 
 
+def test_a_late_confirm_never_rolls_facts_back(filled: KeyStore) -> None:
+    """A confirm that is tried again after the facts went on leaves the newer counter."""
+    write(filled, secret("r1"))
+    assert filled.pend_facts("main", [("r1", 1, 2)]) == set()
+    filled.confirm_facts("main", [("r1", 2)])
+    filled.confirm("main", [("r1", 1, "s1", 1)])
+    assert [r.facts_counter for r in filled.fetch("main", ["r1"])] == [2]
+
+
 def test_a_dead_writers_facts_can_be_passed(filled: KeyStore) -> None:
     """A higher counter supersedes an announcement, and the writer it passed can't confirm any more."""
     write(filled, secret("r1"))
