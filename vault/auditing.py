@@ -134,7 +134,7 @@ class Auditing:
             registry = page.registry
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=_asked(question))))
         rows = self._t.stores.ledger.query(self._t.name, filters)
-        return self._lines(rows, registry, self._subject(question.subject))
+        return self._lines(rows, registry)
 
     def _filter(self, q: Question) -> EntryFilter:
         about, bit = self._bit(q.field)
@@ -190,56 +190,45 @@ class Auditing:
         count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
         return [mac.tag(key, number) for number in range(count)]
 
-    def _lines(self, rows: Sequence[EntryRow], registry: Registry, subject: str | None) -> list[Line]:
-        opened = self._bodies(rows, subject)
+    def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
+        opened = self._bodies(rows)
         return [self._line(row, opened.get(row.idx), registry) for row in rows]
 
-    def _bodies(self, rows: Sequence[EntryRow], subject: str | None) -> dict[int, Whom]:
-        """Open what can be opened: bodies of a known subject, and those without one."""
+    def _bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
+        """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
         sealed = self._t.stores.ledger.bodies(self._t.name, [row.idx for row in rows])
         opener = BodyOpener(self._t.keys.audit_private, self._t.name)
-        secrets = self._secrets(rows, subject)
-        return {
-            row.idx: whom
-            for row in rows
-            if row.idx in sealed and (whom := self._open(row, sealed[row.idx], opener, secrets)) is not None
-        }
-
-    def _secrets(self, rows: Sequence[EntryRow], subject: str | None) -> dict[bytes, bytes]:
-        """The log secret behind each tag: of the subject asked about, or of every live subject."""
-        wanted = {row.tag for row in rows if row.tag}
-        subjects = [subject] if subject else self._subjects(bool(wanted))
-        found: dict[bytes, bytes] = {}
-        for one, secret in self._t.keeping.log_secrets(subjects).items():
-            handle = mac.handle(self._t.keys.handle_key, "subject", one)
-            key = mac.tag_key(secret)
-            for number in range(self._t.stores.ledger.counter(self._t.name, handle)):
-                tag = mac.tag(key, number)
-                if tag in wanted:
-                    found[tag] = secret
-            if len(found) == len(wanted):
-                break
+        shelves: dict[str, list[tuple[str, bytes]]] = {"": [("", b"")]}
+        found = {}
+        for row in rows:
+            if row.idx in sealed:
+                whom = self._open(row, sealed[row.idx], opener, shelves)
+                if whom is not None:
+                    found[row.idx] = whom
         return found
 
-    def _subjects(self, any_wanted: bool) -> list[str]:  # noqa: FBT001 - saves a scan when nothing is wanted
-        subjects: dict[str, None] = {}
-        after = ""
-        while any_wanted and (rows := self._t.stores.records.scan_facts(self._t.name, after, PAGE)):
-            subjects |= dict.fromkeys(row.subject for row in rows)
-            after = rows[-1].record
-        return list(subjects)
-
     def _open(
-        self, row: EntryRow, sealed: bytes, opener: BodyOpener, secrets: dict[bytes, bytes]
+        self, row: EntryRow, sealed: bytes, opener: BodyOpener, shelves: dict[str, list[tuple[str, bytes]]]
     ) -> Whom | None:
-        if row.tag and row.tag not in secrets:
-            return None
-        commitment = stub.decode(row.stub).commitment
-        data = opener.open(sealed, secrets.get(row.tag, b""), body_context(self._t.name, commitment))
-        salt, body = data[: stub.SALT_SIZE], data[stub.SALT_SIZE :]
-        if stub.digest(salt, body) != row.whom_digest:
-            raise Tampered("an entry's body is not the one committed to", index=row.idx)
-        return msgspec.json.decode(body, type=Whom)
+        """Open one body by trying the secrets of its shelf, the ones that fitted before first.
+
+        Raises:
+            Tampered: It should open, for the subject of its tag lives, and doesn't.
+        """
+        context = body_context(self._t.name, stub.decode(row.stub).commitment)
+        shelf = opener.shelf(sealed, context)
+        if shelf not in shelves:
+            shelves[shelf] = self._t.keeping.log_shelf(shelf)
+        for place, (_, secret) in enumerate(shelves[shelf]):
+            try:
+                data = opener.open(sealed, secret, context)
+            except Tampered:
+                continue
+            shelves[shelf].insert(0, shelves[shelf].pop(place))
+            return _committed(row, data)
+        if not row.tag or any(row.tag in self._tags(subject) for subject, _ in shelves[shelf]):
+            raise Tampered("an entry's body does not open", index=row.idx)
+        return None
 
     def _line(self, row: EntryRow, whom: Whom | None, registry: Registry) -> Line:
         return Line(
@@ -373,6 +362,14 @@ class Auditing:
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         return export(directory, self._source, size, note)
+
+
+def _committed(row: EntryRow, data: bytes) -> Whom:
+    """A body's content, which must be the one its stub commits to."""
+    salt, body = data[: stub.SALT_SIZE], data[stub.SALT_SIZE :]
+    if stub.digest(salt, body) != row.whom_digest:
+        raise Tampered("an entry's body is not the one committed to", index=row.idx)
+    return msgspec.json.decode(body, type=Whom)
 
 
 def _who(row: EntryRow) -> Who:

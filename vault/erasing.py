@@ -429,9 +429,8 @@ class Erasing:
             for h in held.values():
                 whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
                 secret = self._t.keeping.log_secret(h.row)
-                page.add(
-                    Happening(kind="hold", who=self._t.who(grant, about=h.kind), whom=whom, secret=secret)
-                )
+                who = self._t.who(grant, about=h.kind)
+                page.add(Happening(kind="hold", who=who, whom=whom, secret=secret, shelf=h.row.log_shelf))
         return len(held)
 
     def holds(self, credential: Credential) -> list[HoldView]:

@@ -152,7 +152,9 @@ class Page:
             entries.append(
                 _entry_row(keys.tenant, idx, data, tag, self.now, happening, who_salt, whom_digest, request)
             )
-            sealed = sealer.seal(whom_salt + whom, happening.secret, body_context(keys.tenant, commitment))
+            sealed = sealer.seal(
+                whom_salt + whom, happening.secret, happening.shelf, body_context(keys.tenant, commitment)
+            )
             bodies.append(BodyRow(tenant=keys.tenant, idx=idx, sealed=sealed))
             self.receipts.append(
                 Receipt(origin=keys.origin, index=idx, leaf=base64.b64encode(leaf).decode("ascii"))

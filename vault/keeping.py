@@ -135,6 +135,10 @@ class Keeping:
             row.subject: self.log_secret(row) for row in self.store.subjects(self._tenant, list(subjects))
         }
 
+    def log_shelf(self, shelf: str) -> list[tuple[str, bytes]]:
+        """The subjects whose log secrets stand on one shelf, with the secrets; none if it is gone."""
+        return [(row.subject, self.log_secret(row)) for row in self.store.subjects_on(self._tenant, shelf)]
+
     def fetch(self, records: Sequence[str]) -> dict[str, Held]:
         """Key rows and checked facts of the records that exist; one query to each store.
 

@@ -327,10 +327,17 @@ class Whom(Word):
 
 
 class Happening(Word):
-    """Something to be logged: becomes one entry. `secret` is the subject's log secret, b"" if no subject."""
+    """Something to be logged: becomes one entry.
+
+    Attributes:
+        secret: The subject's log secret, b"" if there is no subject.
+        shelf: The log shelf that secret stands on, "" likewise.
+        request: 16 bytes by which a retry finds it; b"" draws fresh ones.
+    """
 
     kind: str
     who: Who
     whom: Whom
     secret: bytes = b""
+    shelf: str = ""
     request: bytes = b""

@@ -67,6 +67,16 @@ class Item:
         """The record's kind, "" while unknown."""
         return self.held.kind if self.held else ""
 
+    @property
+    def log_shelf(self) -> str:
+        """The shelf the subject's log secret stands on; "" where there is no secret."""
+        return self.held.row.log_shelf if self.held and self.log_secret else ""
+
+    def forget(self, error: VaultError) -> None:
+        """Refuse, and leave no tag: the subject's count was taken when the erasure closed it."""
+        self.refuse(error)
+        self.held, self.log_secret = None, b""
+
     def refuse(self, error: VaultError, *, whole: bool = False) -> None:
         """End the way; `whole` says that the request as a whole is wrong, not this record."""
         self.error = error

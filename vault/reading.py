@@ -216,7 +216,7 @@ class Reading:
         else:
             for item in job.items:
                 if item.id in entombed:
-                    item.refuse(NotFound())
+                    item.forget(NotFound())
             if job.search is not None:
                 who = self._t.who(job.grant, about=job.search.kind)
                 page.add(Happening(kind="search", who=who, whom=Whom(detail=job.search.detail)))
@@ -244,10 +244,10 @@ class Reading:
         )
         if item.error is None:
             who = self._t.who(grant, decision=item.decision)
-            return Happening(kind="read", who=who, whom=whom, secret=item.log_secret)
+            return Happening(kind="read", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)
         outcome = {3: "denied", 4: "not_found"}.get(item.error.exit_code, "failed")
         who = self._t.who(grant, about=item.kind, outcome=outcome, reason=_reason(item.error, outcome))
-        return Happening(kind="deny", who=who, whom=whom, secret=item.log_secret)
+        return Happening(kind="deny", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)
 
     @staticmethod
     def _release(job: ReadJob, receipts: list[Receipt]) -> None:

@@ -1,10 +1,13 @@
 """Entry bodies: sealed so that every node writes and only the auditing room opens (DESIGN 7).
 
     batch:  e = 32 random bytes;  E = HPKE-Seal(audit public key, e)    RFC 9180, 80 bytes, one per batch
-    body:   version 01 | E[80] | nonce[12] | AES-256-GCM(HMAC(e, u), padded, AAD = context)
+    hint:   AES-256-GCM(e, log shelf, AAD = context)                    48 bytes
+    body:   version 01 | E[80] | nonce[12] | hint[48] | AES-256-GCM(HMAC(e, u), padded, AAD = context)
 
 `u` is the subject's log secret, empty for entries without a subject: a body opens only with the audit
-private key *and* the subject's log secret, and dies with either (docs/formats/log-entry.md).
+private key *and* the subject's log secret, and dies with either (docs/formats/log-entry.md). The hint names
+the shelf on which `u` stands among up to 256 others, so that an auditor who asks about no one in particular
+tries 256 secrets and not millions; it says no more than that once `u` is gone. One nonce serves two keys.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ from vault.crypto.sign import token_bytes
 from vault.errors import Tampered
 
 _VERSION: Final = b"\x01"
-_ENVELOPE: Final = 80
+_ENVELOPE: Final = slice(1, 81)
+_NONCE: Final = slice(81, 93)
+_HINT: Final = slice(93, 141)
+_BODY: Final = slice(141, None)
+_SHELF_SIZE: Final = 32
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -41,18 +48,21 @@ def body_context(tenant: str, commitment: bytes) -> bytes:
 class BodySealer:
     """Seals the bodies of one batch under one ephemeral HPKE envelope."""
 
-    __slots__ = ("_envelope", "_secret")
+    __slots__ = ("_envelope", "_hints", "_secret")
 
     def __init__(self, audit_public: bytes, tenant: str) -> None:
         self._secret = token_bytes(32)
+        self._hints = AESGCM(self._secret)
         public = X25519PublicKey.from_public_bytes(audit_public)
         self._envelope = _SUITE.encrypt(self._secret, public, encode("cvault/audit/v1", tenant))
 
-    def seal(self, payload: bytes, log_secret: bytes, context: bytes) -> bytes:
-        """One body; `log_secret` is b"" for an entry without a subject."""
+    def seal(self, payload: bytes, log_secret: bytes, shelf: str, context: bytes) -> bytes:
+        """One body; `log_secret` is b"" and `shelf` "" for an entry without a subject."""
         nonce = token_bytes(12)
+        hint = self._hints.encrypt(nonce, shelf.encode("ascii").ljust(_SHELF_SIZE, b"\0"), context)
         key = hmac.digest(self._secret, log_secret, "sha256")
-        return _VERSION + self._envelope + nonce + AESGCM(key).encrypt(nonce, pad(payload), context)
+        body = AESGCM(key).encrypt(nonce, pad(payload), context)
+        return b"".join((_VERSION, self._envelope, nonce, hint, body))
 
 
 class BodyOpener:
@@ -70,6 +80,20 @@ class BodyOpener:
             self._seen = (envelope, _SUITE.decrypt(envelope, self._private, self._info))
         return self._seen[1]
 
+    def shelf(self, blob: bytes, context: bytes) -> str:
+        """The log shelf on which the body's log secret stands; "" for an entry without a subject.
+
+        Raises:
+            Tampered: Changed bytes, or another entry's body.
+        """
+        if blob[:1] != _VERSION:
+            raise Tampered("entry body: unknown version")
+        try:
+            secret = self._batch_secret(blob[_ENVELOPE])
+            return AESGCM(secret).decrypt(blob[_NONCE], blob[_HINT], context).rstrip(b"\0").decode("ascii")
+        except (InvalidTag, ValueError):
+            raise Tampered("entry body does not open where it stands") from None
+
     def open(self, blob: bytes, log_secret: bytes, context: bytes) -> bytes:
         """One body's payload.
 
@@ -78,10 +102,9 @@ class BodyOpener:
         """
         if blob[:1] != _VERSION:
             raise Tampered("entry body: unknown version")
-        cut = 1 + _ENVELOPE
         try:
-            key = hmac.digest(self._batch_secret(blob[1:cut]), log_secret, "sha256")
-            padded = AESGCM(key).decrypt(blob[cut : cut + 12], blob[cut + 12 :], context)
+            key = hmac.digest(self._batch_secret(blob[_ENVELOPE]), log_secret, "sha256")
+            padded = AESGCM(key).decrypt(blob[_NONCE], blob[_BODY], context)
         except (InvalidTag, ValueError):
             raise Tampered("entry body does not open where it stands") from None
         return unpad(padded)
