@@ -1,0 +1,100 @@
+"""The local key provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vault.crypto.keys import TenantKeys
+from vault.crypto.provider import LocalKeys
+from vault.errors import ConfigError, Tampered, Unavailable
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    """Key files are 0600 in a folder that is 0700, and nothing temporary stays behind."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.add_tenant(TenantKeys.generate("main", "o"))
+    provider.create_epoch("main", 1)
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "k").rglob("*")}
+    assert modes == {"epochs": 0o700, "main.keys": 0o600, "main-00000001.epoch": 0o600}
+    assert (tmp_path / "k").stat().st_mode & 0o777 == 0o700
+
+
+def test_destroyed_epoch_unwraps_nothing(tmp_path: Path) -> None:
+    """After destruction the epoch's file is gone and its shelf keys are out of reach, cache included."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.create_epoch("main", 1)
+    wrapped = provider.wrap("main", 1, b"s" * 32, b"c")
+    assert provider.unwrap("main", 1, wrapped, b"c") == b"s" * 32
+    provider.destroy_epoch("main", 1)
+    provider.destroy_epoch("main", 1)
+    for where in (provider, LocalKeys(tmp_path / "k")):
+        with pytest.raises(Unavailable) as gone:
+            where.unwrap("main", 1, wrapped, b"c")
+        assert gone.value.code == "epoch_destroyed"
+
+
+def test_an_epoch_made_twice_is_the_same(tmp_path: Path) -> None:
+    """A repeated step after a crash keeps the epoch that may be in use."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.create_epoch("main", 1)
+    wrapped = provider.wrap("main", 1, b"s", b"c")
+    provider.create_epoch("main", 1)
+    assert LocalKeys(tmp_path / "k").unwrap("main", 1, wrapped, b"c") == b"s"
+
+
+def test_passphrase(tmp_path: Path) -> None:
+    """With a passphrase no file opens without it, and none holds a key in clear."""
+    provider = LocalKeys.create(tmp_path / "k", "correct horse")
+    keys = TenantKeys.generate("main", "o")
+    provider.add_tenant(keys)
+    provider.create_epoch("main", 1)
+    assert LocalKeys(tmp_path / "k", "correct horse").tenant("main").origin == "o"
+    assert b'"log_seed"' not in (tmp_path / "k" / "main.keys").read_bytes()
+    with pytest.raises(ConfigError):
+        LocalKeys(tmp_path / "k")
+    with pytest.raises(ConfigError):
+        LocalKeys(tmp_path / "k", "wrong").tenant("main")
+
+
+def test_a_locked_file_is_bound_to_its_name(tmp_path: Path) -> None:
+    """One tenant's key file put in another's place doesn't open."""
+    provider = LocalKeys.create(tmp_path / "k", "p")
+    provider.add_tenant(TenantKeys.generate("main", "o"))
+    (tmp_path / "k" / "other.keys").write_bytes((tmp_path / "k" / "main.keys").read_bytes())
+    with pytest.raises(ConfigError):
+        provider.tenant("other")
+
+
+@pytest.mark.parametrize("name", ["", "../main", "Main", "a/b", "名"])
+def test_tenant_names(tmp_path: Path, name: str) -> None:
+    """A tenant's name can't leave the folder."""
+    provider = LocalKeys.create(tmp_path / "k")
+    with pytest.raises(ConfigError):
+        provider.add_tenant(TenantKeys.generate(name, "o"))
+    with pytest.raises(ConfigError):
+        provider.tenant(name)
+
+
+def test_tenants_are_added_once(tmp_path: Path) -> None:
+    """Adding a tenant twice, or making a folder twice, is refused: keys are never overwritten."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.add_tenant(TenantKeys.generate("main", "o"))
+    with pytest.raises(ConfigError):
+        provider.add_tenant(TenantKeys.generate("main", "o"))
+    with pytest.raises(ConfigError):
+        LocalKeys.create(tmp_path / "k")
+    assert provider.tenants() == ["main"]
+
+
+def test_epochs_can_be_elsewhere(tmp_path: Path) -> None:
+    """A second key folder shares the first one's epochs through a relative pointer."""
+    whole = LocalKeys.create(tmp_path / "k")
+    whole.create_epoch("main", 1)
+    wrapped = whole.wrap("main", 1, b"s", b"c")
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "epochs.path").write_text("../k/epochs\n")
+    assert LocalKeys(tmp_path / "node").unwrap("main", 1, wrapped, b"c") == b"s"
+    with pytest.raises(Tampered):
+        LocalKeys(tmp_path / "node").unwrap("main", 1, wrapped, b"other")
