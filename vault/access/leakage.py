@@ -112,12 +112,12 @@ def _fitting_sequences(sexes: int) -> int:
     The check is ISO 7064 MOD 11-2; sequence digits weigh 8, 4 and 2 (GB 11643-1999), and whatever stands
     before them only turns the eleven remainders round.
     """
-    by_remainder = [[0] * 11, [0] * 11]
+    even, odd = [0] * 11, [0] * 11
     for code in _SEQUENCES:
-        by_remainder[code % 2][(code // 100 * 8 + code // 10 % 10 * 4 + code % 10 * 2) % 11] += 1
+        (odd if code % 2 else even)[(code // 100 * 8 + code // 10 % 10 * 4 + code % 10 * 2) % 11] += 1
     if sexes == 1:
-        return min(min(counts) for counts in by_remainder)
-    return min(odd + even for even, odd in zip(*by_remainder, strict=True))
+        return min(even + odd)
+    return min(of_one + of_other for of_one, of_other in zip(even, odd, strict=True))
 
 
 def _id_number(known: frozenset[str]) -> int:
@@ -128,7 +128,7 @@ def _id_number(known: frozenset[str]) -> int:
 
 def _bank_card(_known: frozenset[str]) -> int:
     """Luhn's digit is among those shown, so it takes one digit's freedom from the hidden ones."""
-    return 10 ** (_CARD_HIDDEN - 1)
+    return int(10 ** (_CARD_HIDDEN - 1))
 
 
 def _email(known: frozenset[str]) -> int:

@@ -23,18 +23,24 @@ _TOP: Final = re.compile(
 
 _STREET: Final = "路街道巷弄里村屯庄组号栋幢楼座室层院园苑厦寓场厂店镇乡"
 """Characters that begin to say where in a district a door is; a token with one inside isn't shown."""
-_PLAIN: Final = rf"(?![{_STREET}])[{_HAN}]"
-_NAMED: Final = "新乡|萍乡|桐乡|宁乡|金乡|景德镇|石家庄|枣庄|驻马店|镇江|镇海|路桥|路南|路北|道里|道外"
+_PLAIN: Final = rf"(?:(?![{_STREET}])[{_HAN}])"
+_NAMED: Final = (
+    "新乡|萍乡|桐乡|宁乡|金乡|内乡|西乡|乡宁|景德镇|镇江|镇海|镇安|镇远|镇平|镇雄|镇原|石家庄|枣庄|台儿庄|庄河|庄浪|驻马店"
+    "|鼓楼|钟楼|路桥|路南|路北|道里|道外|头屯河|屯昌|屯留|阿里|桃园|厦门"
+)
 """Administrative names that carry such a character all the same."""
 
-_CITY: Final = re.compile(rf"(?:{_NAMED}|{_PLAIN}{{2,5}}?)市|{_PLAIN}{{2,9}}?(?:自治州|地区|盟)")
+_CITY: Final = re.compile(rf"(?:{_NAMED}|{_PLAIN}{{2,5}}?)(?:市|地区)|{_PLAIN}{{2,9}}?(?:自治州|地区|盟)")
 _DISTRICT: Final = re.compile(
-    rf"(?:{_NAMED}|{_PLAIN}{{1,4}}?)[区县市旗]|{_PLAIN}{{2,9}}?自治[县旗]",
+    rf"(?:(?:{_NAMED}|{_PLAIN}{{1,4}}?)[区县市]|{_PLAIN}{{2,9}}?自治[县旗])(?![路街道巷府衙城前门桥政]|大[道街])"
 )
+_BANNER: Final = re.compile(rf"{_PLAIN}{{2,9}}?旗(?![路街道巷])")
+"""旗 names a district in 内蒙古 alone; elsewhere it is 红旗路 and its like."""
 _NOT_A_PLACE: Final = re.compile(
     r".*(?:[超夜菜集都城闹门]市|[小社园校厂院景片库营]区|(?:住宅|生活|商业|宿舍|家属|别墅|工业|办公|服务)区"
-    r"|..[东西南北中上下前后一二三四五六七八九十]区)"
+    r"|..[东西南北中上下前后一二三四五六七八九十甲乙丙丁]区|(?<!浦东)(?<!滨海)(?<=[^新])新区|(?<!达坂)(?<=..)城区)"
 )
+"""Compounds, markets and estates. A few real districts fall under it; they are shown as their city."""
 
 
 def _step(pattern: re.Pattern[str], text: str) -> tuple[str, str]:
@@ -56,5 +62,6 @@ def district(text: str) -> tuple[str, str]:
     city, rest = _step(_CITY, rest)
     if not top and not city:
         return "", text
-    unit, rest = _step(_DISTRICT, rest.removeprefix("市辖区").lstrip())
+    rest = rest.removeprefix("市辖区").lstrip()
+    unit, rest = _step(_BANNER if top.startswith("内蒙古") and _BANNER.match(rest) else _DISTRICT, rest)
     return top + city + unit, rest

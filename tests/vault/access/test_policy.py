@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policykit import DEFAULT, SCHEMA, SMALL, grant, load
 
+from vault.access.masking import mask
 from vault.access.policy import Policy, default_text, sandbox_text
 from vault.errors import ConfigError, Denied, Invalid
 from vault.model import ACTIONS, KINDS, PURPOSES, ROLES, View
@@ -313,3 +314,18 @@ def test_page_example_loads() -> None:
     example = page.split("```toml\n")[1].split("```")[0]
     assert load(example).holds("collector", "negotiation")
     assert f"`{' '.join(ACTIONS)}`" in page
+
+
+def test_one_mask_per_field() -> None:
+    """A policy grants views and can't choose masks, so any two roles' views of a field are nested."""
+    with pytest.raises(ConfigError):
+        load(SMALL, ('masked = ["name", "phone"]', 'masked = ["name"]\nmask = "none"'))
+    seen: dict[tuple[str, str], set[View]] = {}
+    for role, spec in OURS.file.roles.items():
+        for purpose in spec.purposes:
+            for place, (view, _) in OURS.cell(role, purpose).views.items():
+                seen.setdefault(place, set()).add(view)
+    for (kind, field), found in seen.items():
+        text = "13812345678" if "phone" in field else "1990-03-07"
+        shown = {mask(SCHEMA.kind(kind).fields[field].mask, text) for view in found if view is View.MASKED}
+        assert len(shown) <= 1
