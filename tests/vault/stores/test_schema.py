@@ -137,3 +137,17 @@ def test_both_ways_give_the_same_sqlite_text(kind: type[Store], tmp_path: Path) 
         texts.append({name: " ".join(sql.split()) for name, sql in rows if not name.endswith("_version")})
         store.close()
     assert texts[0] == texts[1]
+
+
+def test_the_formats_page_names_every_column() -> None:
+    """docs/formats/stores.md says of every table and column what it holds."""
+    page = (Path(__file__).parents[3] / "docs" / "formats" / "stores.md").read_text("utf-8")
+    for store, metadata in METADATA.items():
+        section = page.split(f"\n## {store}\n")[1].split("\n## ")[0]
+        for table in metadata.sorted_tables:
+            mark = f"\n### {table.name}\n"
+            about = section.split(mark)[1].split("\n### ")[0] if mark in section else None
+            if about is None:
+                about = next(line for line in section.splitlines() if line.startswith(f"| `{table.name}` |"))
+            missing = [c.name for c in table.columns if c.name != "tenant" and f"`{c.name}`" not in about]
+            assert not missing, f"{table.name}: {missing}"
