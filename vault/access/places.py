@@ -37,10 +37,11 @@ _DISTRICT: Final = re.compile(
 _BANNER: Final = re.compile(rf"{_PLAIN}{{2,9}}?旗(?![路街道巷])")
 """旗 names a district in 内蒙古 alone; elsewhere it is 红旗路 and its like."""
 _NOT_A_PLACE: Final = re.compile(
-    r".*(?:[超夜菜集都城闹门]市|[小社园校厂院景片库营]区|(?:住宅|生活|商业|宿舍|家属|别墅|工业|办公|服务)区"
+    r".*[区县].+|.*(?:[超夜菜集都城闹门]市|[小社园校厂院景片库营]区|(?:住宅|生活|商业|宿舍|家属|别墅|工业|办公|服务)区"
     r"|..[东西南北中上下前后一二三四五六七八九十甲乙丙丁]区|(?<!浦东)(?<!滨海)(?<=[^新])新区|(?<!达坂)(?<=..)城区)"
 )
-"""Compounds, markets and estates. A few real districts fall under it; they are shown as their city."""
+"""Compounds, markets and estates, and whatever runs on past one. Real districts that fall
+under it are shown as their city."""
 
 
 def _step(pattern: re.Pattern[str], text: str) -> tuple[str, str]:

@@ -136,6 +136,25 @@ def test_address_never_shows_a_compound(text: str) -> None:
     assert shown in {f"{text[:3]}{FULL}", FULL}
 
 
+@given(
+    before=st.tuples(
+        st.sampled_from(["浙江省", "北京市", "广东", "内蒙古自治区", ""]),
+        st.sampled_from(["杭州市", "凉山彝族自治州", ""]),
+        st.sampled_from(["西湖区", "歙县", "正蓝旗", ""]),
+    ),
+    street=st.text("赵钱孙李", min_size=1, max_size=3),
+    marker=st.sampled_from([*"路街道巷村号栋楼苑园弄里", "小区", "社区", "花园"]),
+    house=st.text("周吴郑王", min_size=1, max_size=2),
+    unit=st.sampled_from(["区", "县", "市", "旗", "号", "室", "东区", "新区", "城区", ""]),
+)
+def test_nothing_past_the_street_is_shown(
+    before: tuple[str, str, str], street: str, marker: str, house: str, unit: str
+) -> None:
+    """However an address goes on after a street or an estate, no character of it is shown."""
+    shown = mask("address", f"{''.join(before)}{street}{marker}{house}{unit}3")
+    assert not set(shown) & set("赵钱孙李周吴郑王")
+
+
 @given(name=st.sampled_from(HIDING), text=st.text())
 def test_any_text_stays_hidden(name: str, text: str) -> None:
     """No text of any script or length comes back as it went in, and no mask raises."""
