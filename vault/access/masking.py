@@ -15,11 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
 from vault.access.places import district
+from vault.errors import Invalid
+from vault.schema import amount_band
 
 FULL: Final = "***"
 """What a value becomes when nothing of it may be shown."""
@@ -43,20 +44,10 @@ _LANDLINE: Final = re.compile(r"(010|02[0-9]|0[3-9][0-9]{2})-?[0-9]{5,6}([0-9]{2
 _ID_NUMBER: Final = re.compile(r"([0-9])([0-9]{16}|[0-9]{13})([0-9X])")
 _BANK_CARD: Final = re.compile(r"[0-9]{8,15}([0-9]{4})")
 _EMAIL: Final = re.compile(r"([A-Za-z0-9])[A-Za-z0-9._%+-]{1,63}@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63})")
-_MONEY: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,2})?")
 _ISO_DATE: Final = re.compile(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 _EMPLOYER_KEEPS: Final = 2
 _EMPLOYER_LEAST: Final = 4
-
-BANDS: Final = (
-    (1_000, "0-1k"),
-    (5_000, "1k-5k"),
-    (10_000, "5k-10k"),
-    (50_000, "10k-50k"),
-    (100_000, "50k-100k"),
-)
-"""Upper bound (exclusive, yuan) and name of each band; from the last bound on it is `100k+`."""
 
 
 def _name(text: str) -> str:
@@ -126,11 +117,11 @@ def _birth_year(text: str) -> str:
 
 
 def _amount_band(text: str) -> str:
-    """10k-50k of 12345.67 yuan."""
-    if not _MONEY.fullmatch(text):
+    """10k-50k of 12345.67 yuan: the band that the open attribute `outstanding_band` names too."""
+    try:
+        return amount_band(text)
+    except Invalid:
         return FULL
-    amount = Decimal(text)
-    return next((name for bound, name in BANDS if amount < bound), "100k+")
 
 
 def _hidden(_text: str) -> str:
