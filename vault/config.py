@@ -99,7 +99,9 @@ class Config(Word):
 
 def settings_text(settings: Settings) -> str:
     """`vault.toml` for new settings."""
-    stores = "\n".join(f'{name} = "{getattr(settings.stores, name)}"' for name in STORES)
+    stores = "\n".join(
+        f"{name} = {msgspec.json.encode(getattr(settings.stores, name)).decode()}" for name in STORES
+    )
     return f"""\
 # Settings of this vault; every key is described in docs/interface.md.
 format = {settings.format}

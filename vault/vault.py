@@ -10,7 +10,7 @@ from typing import Final, Literal, Self, TypeVar
 from vault import schema as schemas
 from vault.access.policy import Policy, default_text, sandbox_text
 from vault.auditing import Auditing
-from vault.config import Clock, Config, Settings, settings_text
+from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import LocalKeys, write_private
 from vault.crypto.sign import token_bytes
@@ -86,8 +86,11 @@ class Vault:
         sandbox: bool = False,
         passphrase: str | None = None,
         clock: Clock = microseconds,
+        stores: Stores | None = None,
     ) -> tuple[Self, Identity]:
         """Make a vault, its keys and its first principal, whose identity the caller must keep.
+
+        `stores` names four databases that exist and are empty; without it they are SQLite files in the folder.
 
         Plain: the first principal is an admin and nothing else; other roles are granted to others.
         Sandbox: it holds every role, and the log's origin and first entry say so for ever.
@@ -106,11 +109,12 @@ class Vault:
             applies_to=applies_to,
             sandbox=sandbox,
             keys="keys" if keys is None else os.path.relpath(key_folder.resolve(), folder.resolve()),
+            stores=stores or Stores(),
         )
         config = Config(folder=folder, settings=settings)
         provider = LocalKeys.create(key_folder, passphrase)
-        stores = StoreSet(config)
-        for store in stores.all():
+        opened = StoreSet(config)
+        for store in opened.all():
             store.create()
             store.close()
         policy = sandbox_text(default_text()) if sandbox else default_text()
