@@ -62,6 +62,14 @@ def test_a_later_export_writes_what_is_new(tmp_path: Path, log: Log) -> None:
     assert {name: kept[name] for name in fresh} == fresh
 
 
+def test_the_same_export_again_writes_the_edge(tmp_path: Path, log: Log) -> None:
+    """At the same size only the right edges and the checkpoint are written again."""
+    export(tmp_path, log, 600, signed(ENTRIES, 600))
+    before = written(tmp_path)
+    assert export(tmp_path, log, 600, signed(ENTRIES, 600)) == 4
+    assert written(tmp_path) == before
+
+
 def test_a_checkpoint_of_another_tree_is_not_exported(tmp_path: Path, log: Log) -> None:
     """Wrong size or root: nothing is written."""
     for note in (signed(ENTRIES, 599), signed([b"x", *ENTRIES], 600)):
@@ -95,14 +103,16 @@ def test_an_entry_that_is_not_the_tree_s_is_not_exported(tmp_path: Path, log: Lo
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_an_entry_and_its_tile_forged_together_are_not_exported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tile", [0, 255])
+def test_an_entry_and_its_tile_forged_together_are_not_exported(tmp_path: Path, tile: int) -> None:
     """CVE-2026-56865's forgery: entry and level-0 tile agree with each other but not with the tile above."""
     entries = [b"%d" % number for number in range(65_536)]
-    log, forged = Log(entries), Log([*entries[:5], b"forged", *entries[6:256]])
-    log.stubs[5] = b"forged"
-    log.tiles[0, 0] = forged.tiles[0, 0]
-    with pytest.raises(Tampered, match="0/0"):
+    log, begin = Log(entries), tile * 256
+    log.stubs[begin + 5] = b"forged"
+    log.tiles[0, tile] = Log(log.stubs[begin : begin + 256]).tiles[0, 0]
+    with pytest.raises(Tampered, match=f"0/{tile} ") as caught:
         export(tmp_path, log, 65_536, signed(entries, 65_536))
+    assert caught.value.index == begin
     assert not (tmp_path / "checkpoint").exists()
 
 

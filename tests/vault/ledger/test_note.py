@@ -86,6 +86,8 @@ def test_what_is_signed_opens(text: str) -> None:
         "base64url": TEXT + "\n— " + NAME + " " + "-_" * 46 + "\n",
         "carriage return": SIGNED.replace("\n", "\r\n"),
         "control in text": SIGNED.replace("third", "th\x01rd"),
+        "last surrogate": SIGNED.replace("third", "th\udfffrd"),
+        "key id of an unknown key alone": SIGNED + "— x AAAAAA==\n",
         "lone surrogate": SIGNED.replace("third", "th\ud800rd"),
         "text after": SIGNED + "more\n",
         "too many": SIGNED + LINE * 100,
@@ -106,6 +108,16 @@ def test_malformed_notes_are_refused(malformed: tuple[str, str]) -> None:
 def test_sixteen_signatures_and_more_are_read() -> None:
     """The specification's floor of 16 signatures holds; ours is 100."""
     assert note.open_note(SIGNED + LINE * 99, [VKEY]) == TEXT
+
+
+def test_the_widest_note_is_read() -> None:
+    """A note of exactly 1 MiB opens, and one byte more does not."""
+    text = "x" * ((1 << 20) - len((TEXT + "\n" + LINE).encode())) + TEXT
+    widest = note.sign(text, NAME, KEY)
+    assert len(widest.encode()) == 1 << 20
+    assert note.open_note(widest, [VKEY]) == text
+    with pytest.raises(Tampered):
+        note.open_note(note.sign("x" + text, NAME, KEY), [VKEY])
 
 
 def test_unknown_signatures_are_ignored_alone_or_not() -> None:

@@ -83,6 +83,13 @@ def test_extra_data_is_not_authenticated() -> None:
     assert proof.check(GOOD.replace("bm90ZQ==", "bm90YQ=="), b"entry 4", VKEY).size == 11
 
 
+def test_the_widest_receipt_reads() -> None:
+    """63 hashes and 64 KiB of extra data are within the limits."""
+    text = proof.make(0, [bytes(32)] * 63, proof.Proof.parse(GOOD).note, bytes(1 << 16))
+    parsed = proof.Proof.parse(text)
+    assert (len(parsed.path), len(parsed.extra)) == (63, 1 << 16)
+
+
 def test_another_log_s_key_does_not_check() -> None:
     """A receipt checks under its own log's key only."""
     stranger = VKey(name=ORIGIN, public=SigningKey.from_seed(bytes([7]) * 32).public)
