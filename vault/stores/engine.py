@@ -189,8 +189,14 @@ class Database:
             raise
 
     def leave(self, session: Session, *, keep: bool) -> None:
-        """Commit the transaction, or undo it; undone too if the commit fails."""
+        """Commit the transaction, or undo it; undone too if the commit or a statement before it failed.
+
+        Raises:
+            Unavailable: It is not durable; after an error in COMMIT itself, perhaps it is.
+        """
         try:
+            if keep and session.suspect:
+                raise self.failure(f"the {self.store} store refused a statement", remedy="retry the whole")
             if keep:
                 session.commit()
         except BaseException:

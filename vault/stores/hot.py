@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, Dialect, Insert, Table, bindparam
+from sqlalchemy import BindParameter, Dialect, Insert, Table, Text, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
@@ -26,7 +26,7 @@ LARGEST: Final = 512
 """Most keys in one statement."""
 
 VARIABLES: Final = 16_384
-"""Most values in one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
+"""Most values in one SQLite statement, which takes 32,766."""
 
 
 class Statement:
@@ -112,15 +112,16 @@ class Lookup:
 class Rows:
     """An insert of many rows in one statement: plain, or with what `finish` adds (ON CONFLICT, RETURNING).
 
-    The values of a row stand in the order of the table's columns. A thousand rows become statements of the
-    powers of two that add up to them, so few texts are ever compiled.
+    The values of a row stand in the order of the table's columns. On SQLite a thousand rows become statements
+    of the powers of two that add up to them, so few texts are ever compiled. On PostgreSQL the columns go as
+    arrays, for psycopg parses a text above 4 KB anew each time (64 entries of the log: 68 → 42 µs an entry).
     """
 
     def __init__(self, table: Table, finish: Callable[[Any], Insert] = lambda insert: insert) -> None:
         self._table = table
         self._finish = finish
-        width = len(table.columns)
-        self._most = 1 << ((VARIABLES // width).bit_length() - 1)
+        self._width = len(table.columns)
+        self._most = 1 << ((VARIABLES // self._width).bit_length() - 1)
         self._texts: dict[tuple[str, int], str] = {}
 
     def put(self, session: Session, rows: Sequence[Sequence[Any]]) -> None:
@@ -140,26 +141,43 @@ class Rows:
     def _parts(self, session: Session, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
         at, left = 0, len(rows)
         while left:
-            size = min(1 << (left.bit_length() - 1), self._most)
-            yield self._sized(session.dialect, size), list(chain.from_iterable(rows[at : at + size]))
+            size = min(1 << (left.bit_length() - 1), self._most) if session.lite else left
+            part = rows[at : at + size]
+            if session.lite:
+                yield self._listed(session.dialect, size), list(chain.from_iterable(part))
+            else:
+                yield self._arrays(session.dialect), list(map(list, zip(*part, strict=True)))
             at, left = at + size, left - size
 
-    def _sized(self, dialect: Dialect, size: int) -> str:
+    def _listed(self, dialect: Dialect, size: int) -> str:
         sql = self._texts.get((dialect.name, size))
         if sql is None:
-            made = (
-                postgresql.insert(self._table) if dialect.name == "postgresql" else sqlite.insert(self._table)
-            )
-            row: dict[str, Any] = {
-                column.name: bindparam(f"v_{column.name}") for column in self._table.columns
-            }
-            one, names, _ = _compile(self._finish(made.values(row)), dialect)
-            if len(names) != len(row):
-                raise TypeError("an insert of many rows has no parameters but its columns'")
+            row: dict[str, Any] = {c.name: bindparam(f"v_{c.name}") for c in self._table.columns}
+            one = self._compiled(sqlite.insert(self._table).values(row), dialect)
             before, _, rest = one.partition(" VALUES (")
             values, _, after = rest.partition(")")
             sql = f"{before} VALUES {', '.join([f'({values})'] * size)}{after}"
             self._texts[dialect.name, size] = sql
+        return sql
+
+    def _arrays(self, dialect: Dialect) -> str:
+        sql = self._texts.get((dialect.name, 0))
+        if sql is None:
+            names = [column.name for column in self._table.columns]
+            kinds = [Text() if isinstance(c.type, Text) else c.type for c in self._table.columns]
+            arrays: list[BindParameter[Any]] = [
+                bindparam(f"v_{name}", type_=postgresql.ARRAY(kind))
+                for name, kind in zip(names, kinds, strict=True)
+            ]
+            given = func.unnest(*arrays).table_valued(*names).render_derived(name="given")
+            made = postgresql.insert(self._table).from_select(names, select(*given.c))
+            sql = self._texts[dialect.name, 0] = self._compiled(made, dialect)
+        return sql
+
+    def _compiled(self, insert: Any, dialect: Dialect) -> str:
+        sql, names, _ = _compile(self._finish(insert), dialect)
+        if len(names) != self._width:
+            raise TypeError("an insert of many rows has no parameters but its columns'")
         return sql
 
 

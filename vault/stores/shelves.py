@@ -189,7 +189,8 @@ class Shelves(Store):
             shelf: The shelf.
             generation: The generation the caller saw.
             doomed: Records of which all versions on this shelf go, and their `latest` rows.
-            rewrapper: Called with the locked shelf and the survivors, unless there are none.
+            rewrapper: Called with the locked shelf and the survivors, unless there are none. It may read
+                this store, and must not write to it.
             versions: Superseded (record, version) pairs that go while their record lives.
 
         Raises:

@@ -118,6 +118,26 @@ def test_a_read_only_log_is_unavailable(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_swallowed_failure_is_not_committed(store_url: Callable[[str], str]) -> None:
+    """A caller that goes on after a refused statement commits nothing: the log fails closed."""
+    store = LedgerStore.open(store_url("ledger"))
+    store.create()
+
+    def swallowing() -> None:
+        with store.transaction("main") as tx:
+            tx.append([entry(0)], [], [])
+            with pytest.raises(LogUnavailable):
+                tx.append([entry(0)], [], [])
+
+    with pytest.raises(LogUnavailable):
+        swallowing()
+    assert store.entries("main", 0, 9) == []
+    with store.transaction("main") as tx:
+        tx.append([entry(0)], [], [])
+    assert len(store.entries("main", 0, 9)) == 1
+    store.close()
+
+
 def test_a_full_disk_is_unavailable_and_undone(tmp_path: Path) -> None:
     """When the engine runs out of room, the transaction is undone and the next one goes on."""
     store = LedgerStore.open(f"sqlite:///{tmp_path}/ledger.db")
