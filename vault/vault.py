@@ -9,6 +9,7 @@ from typing import Final, Literal, Self, TypeVar
 
 from vault import schema as schemas
 from vault.access.policy import Policy, default_text, sandbox_text
+from vault.access.policy_lint import demand_sound
 from vault.auditing import Auditing
 from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
@@ -90,7 +91,7 @@ class Vault:
     ) -> tuple[Self, Identity]:
         """Make a vault, its keys and its first principal, whose identity the caller must keep.
 
-        `stores` names four databases that exist and are empty; without it they are SQLite files in the folder.
+        `stores` names four databases that exist and are empty; without it, SQLite files in the folder.
 
         Plain: the first principal is an admin and nothing else; other roles are granted to others.
         Sandbox: it holds every role, and the log's origin and first entry say so for ever.
@@ -186,6 +187,7 @@ class Vault:
         own = folder / f"policy-{tenant}.toml"
         path = own if own.exists() else folder / "policy.toml"
         policy = Policy.load(path.read_text("utf-8"), schema)
+        demand_sound(policy, schema)
         marked = keys.origin.startswith(SANDBOX_MARK)
         if not marked == policy.sandbox == self.config.settings.sandbox:
             raise ConfigError(
