@@ -275,9 +275,9 @@ class Auditing:
         Raises:
             Tampered: With the first bad index.
         """
-        grant = self._t.authenticate(credential) if credential is not None else None
         found = self.walk(progress)
-        if grant is not None:
+        if credential is not None:
+            grant = self._t.authenticate(credential)
             self._t.authorise(grant, "audit")
             who = self._t.who(grant)
             self._t.journal.log(Happening(kind="verify", who=who, whom=Whom(detail=f"size {found.size}")))

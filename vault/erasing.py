@@ -6,8 +6,7 @@ new epoch, old one retired → done. Every step can be run again: a crash leaves
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Final
@@ -16,29 +15,19 @@ import msgspec
 
 from vault.access.tokens import Credential
 from vault.config import iso
-from vault.crypto import mac
 from vault.crypto.encoding import encode
-from vault.crypto.sign import verify as verify_signature
 from vault.errors import Denied, Invalid, Tampered
 from vault.journal import Page
-from vault.keeping import Held, new_id
-from vault.ledger.note import VKey
+from vault.keeping import new_id
+from vault.ledger.certificate import sign_certificate
 from vault.ledger.registry import Approval, Plan, Principal, Request
 from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
-from vault.retention.planner import Verdict, decide, summary
-from vault.stores.errors import ShelfMoved
+from vault.purging import PAGE, Purger
+from vault.retention.planner import Verdict, summary
 from vault.stores.rows import PlanItemRow
 from vault.tenancy import Tenancy
 
-PAGE: Final = 1000
-"""Records decided, closed and erased at once: the head is never locked for long."""
 REQUEST_LIFE: Final = 30 * 86_400_000_000
-CLAIM: Final = (
-    "The signer attests that the secrets of these record versions were deleted from the key store, that the "
-    "shelves they stood on were wrapped anew, and that the epoch that wrapped them is destroyed on the date "
-    "given. It is a signed attestation, not a proof that no copy exists elsewhere."
-)
-
 Progress = Callable[[int, int], None]
 
 
@@ -67,6 +56,7 @@ class Erasing:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._purger = Purger(tenancy)
 
     # --- plan -----------------------------------------------------------------------------------------
 
@@ -85,8 +75,8 @@ class Erasing:
         verdicts: list[Verdict] = []
         items: list[tuple[str, str, str]] = []
         anchors = self._t.tenant_anchors()
-        for held in self._all():
-            verdict = self._decide(held, anchors, day)
+        for held in self._purger.everything():
+            verdict = self._purger.decide(held, anchors, day)
             verdicts.append(verdict)
             if _changes(verdict, held.facts):
                 items.append((held.row.record, verdict.action, verdict.rule))
@@ -127,25 +117,6 @@ class Erasing:
             page.add(Happening(kind="request", who=self._t.who(grant), whom=Whom(detail=detail)))
         return plan
 
-    def _all(self) -> Iterator[Held]:
-        """Every live record with its checked facts, page by page."""
-        after = ""
-        while facts := self._t.stores.records.scan_facts(self._t.name, after, PAGE):
-            ids = sorted({row.record for row in facts})
-            held = self._t.keeping.fetch(ids)
-            yield from (held[ident] for ident in ids if ident in held)
-            after = ids[-1]
-
-    def _decide(self, held: Held, anchors: dict[str, str], day: date) -> Verdict:
-        return decide(
-            kind=held.kind,
-            facts=held.facts,
-            tenant_anchors=anchors,
-            profile=self._t.config.settings.applies_to,
-            rules=self._t.rules,
-            as_of=day,
-        )
-
     # --- execute --------------------------------------------------------------------------------------
 
     def execute(
@@ -179,12 +150,12 @@ class Erasing:
         erased = restricted = orphans = 0
         for start in range(0, len(items), PAGE):
             chunk = items[start : start + PAGE]
-            gone, orphaned = self._erase([i.record for i in chunk if i.action == "erase"], frozen)
+            gone, orphaned = self._purger.erase([i.record for i in chunk if i.action == "erase"], frozen)
             erased, orphans = erased + gone, orphans + orphaned
-            restricted += self._restrict([i.record for i in chunk if i.action == "restrict"], frozen)
+            restricted += self._purger.restrict([i.record for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))
-        self._renew_epoch()
+        self._purger.renew_epoch()
         return self._finish(grant, frozen, erased, restricted, len(items), orphans)
 
     def _begin(self, grant: Grant, ident: str, *, yes: bool) -> Plan:
@@ -249,68 +220,6 @@ class Erasing:
             raise Tampered("the plan's items are not the ones approved", remedy="plan again")
         return items
 
-    def _erase(self, records: Sequence[str], plan: Plan) -> tuple[int, int]:
-        """Erase one page of records; how many, and how many entries of closed subjects that orphans."""
-        doomed, orphans = self._entomb(records, plan)
-        t = self._t
-        while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):
-            for shelf, on_it in sorted(shelves.items()):
-                row = t.stores.keys.shelf(t.name, shelf)
-                if row is not None:
-                    try:
-                        t.keeping.rewrap(row, on_it)
-                    except ShelfMoved:
-                        continue
-        t.stores.index.delete(t.name, sorted(doomed))
-        t.stores.records.delete(t.name, sorted(doomed))
-        with t.journal.page() as page:
-            page.tx.mark_plan_items(plan.id, sorted(doomed), done=True)
-        return len(doomed), orphans
-
-    def _entomb(self, records: Sequence[str], plan: Plan) -> tuple[set[str], int]:
-        """Close records in the ledger: from here on no read of them is released (DESIGN 6, step 6).
-
-        Each is decided once more under the head's lock, so that a hold placed since the plan is honoured.
-        """
-        day, anchors = date.fromisoformat(plan.as_of), self._t.tenant_anchors()
-        with self._t.journal.page() as page:
-            doomed = page.tx.entombed(records)
-            fresh = [
-                held
-                for ident, held in self._t.keeping.fetch([r for r in records if r not in doomed]).items()
-                if self._decide(held, anchors, day).action == "erase"
-            ]
-            page.tx.entomb(plan.id, [held.row.record for held in fresh], plan.erase_idx or 0)
-            doomed |= {held.row.record for held in fresh}
-            orphans = sum(self._count(held.row.subject) for held in _closed(self._t, fresh, doomed))
-        return doomed, orphans
-
-    def _count(self, subject: str) -> int:
-        handle = mac.handle(self._t.keys.handle_key, "subject", subject)
-        return self._t.stores.ledger.counter(self._t.name, handle)
-
-    def _restrict(self, records: Sequence[str], plan: Plan) -> int:
-        """Set records RESTRICTED: stored and protected, nothing else (PIPL 47 ¶2)."""
-        day, anchors = date.fromisoformat(plan.as_of), self._t.tenant_anchors()
-        with self._t.journal.page() as page:
-            held = [h for h in self._t.keeping.fetch(records).values() if h.facts.state == State.ACTIVE]
-            due = [h for h in held if self._decide(h, anchors, day).action == "restrict"]
-            self._t.keeping.set_facts(
-                [(h, msgspec.structs.replace(h.facts, state=State.RESTRICTED.value)) for h in due]
-            )
-            page.tx.mark_plan_items(plan.id, [h.row.record for h in due], done=True)
-        return len(due)
-
-    def _renew_epoch(self) -> None:
-        """Move every shelf key to the new epoch, retire the old one, and empty the write-ahead logs."""
-        t = self._t
-        t.keeping.move_to_current_epoch()
-        t.keeping.retire_epochs(t.config.settings.epoch_grace_hours * 3_600_000_000)
-        t.keeping.destroy_due_epochs()
-        t.stores.keys.bump_generation(t.name)
-        for store in (t.stores.keys, t.stores.index, t.stores.records):
-            store.truncate()
-
     def _finish(
         self, grant: Grant, plan: Plan, erased: int, restricted: int, total: int, orphans: int
     ) -> Executed:
@@ -323,8 +232,6 @@ class Erasing:
             )
             slot = page.add(Happening(kind="erase_done", who=t.who(grant), whom=Whom(detail=detail)))
             body = {
-                "version": 1,
-                "origin": t.keys.origin,
                 "sandbox": t.policy.sandbox,
                 "plan": plan.id,
                 "as_of": plan.as_of,
@@ -336,9 +243,13 @@ class Erasing:
                 "keys_generation": generation,
                 "executed": iso(page.now),
                 "epochs": self._epoch_dates(),
-                "claim": CLAIM,
             }
-            done = msgspec.structs.replace(plan, state="done", certificate=self._signed(body))
+            done = msgspec.structs.replace(
+                plan,
+                state="done",
+                generation=generation,
+                certificate=sign_certificate(body, t.keys.origin, t.keys.log),
+            )
             page.put(done)
         return _result(done)
 
@@ -356,18 +267,6 @@ class Erasing:
         ]
 
     # --- certificates ---------------------------------------------------------------------------------
-
-    def _signed(self, body: dict[str, object]) -> str:
-        text = msgspec.json.encode(body, order="sorted")
-        signature = self._t.keys.log.sign(encode("cvault/certificate/v1", text))
-        vkey = VKey(name=self._t.keys.origin, public=self._t.keys.log.public)
-        return msgspec.json.encode(
-            {
-                "certificate": msgspec.Raw(text),
-                "signature": base64.b64encode(signature).decode(),
-                "key": vkey.text(),
-            }
-        ).decode()
 
     def certificate(self, plan: str) -> str:
         """The certificate of an executed plan.
@@ -445,36 +344,9 @@ class Erasing:
                 authority=hold.authority,
                 until=hold.until,
             )
-            for h in self._all()
+            for h in self._purger.everything()
             for hold in h.facts.holds
         ]
-
-
-def verify_certificate(text: str, vkey: VKey) -> dict[str, object]:
-    """Check a certificate against the log's public key; returns what it says.
-
-    Raises:
-        Tampered: It was changed, or another key signed it.
-    """
-    try:
-        outer = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        body = bytes(outer["certificate"])
-        signature = base64.b64decode(msgspec.json.decode(outer["signature"], type=str), validate=True)
-    except (msgspec.MsgspecError, KeyError, ValueError):
-        raise Tampered("not a certificate") from None
-    verify_signature(vkey.public, signature, encode("cvault/certificate/v1", body))
-    said: dict[str, object] = msgspec.json.decode(body)
-    return said
-
-
-def _closed(t: Tenancy, fresh: Sequence[Held], doomed: set[str]) -> list[Held]:
-    """One of the fresh for each subject of whom no record stays."""
-    by_subject = {held.row.subject: held for held in fresh}
-    return [
-        held
-        for subject, held in by_subject.items()
-        if set(t.stores.records.of_subject(t.name, subject)) <= doomed
-    ]
 
 
 def _changes(verdict: Verdict, facts: Facts) -> bool:

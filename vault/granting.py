@@ -19,7 +19,7 @@ from vault.errors import Denied, Invalid, NotFound
 from vault.journal import Page
 from vault.keeping import new_id
 from vault.ledger.registry import Approval, Contract, Plan, Principal, Request, Revocation
-from vault.model import ROLES, Happening, Who, Whom, Word
+from vault.model import ROLES, Happening, Quiet, Who, Whom
 from vault.tenancy import Tenancy
 
 DEFAULT_TTL: Final = 15 * 60 * 1_000_000
@@ -27,7 +27,7 @@ MAX_TTL: Final = 12 * 3600 * 1_000_000
 """µs: a shift. Longer work issues again, so that a disabled principal's tokens die soon everywhere."""
 
 
-class Identity(Word):
+class Identity(Quiet):
     """A principal with its private key: the content of a principal file (INTERFACE)."""
 
     principal: str
@@ -61,12 +61,6 @@ class Identity(Word):
     def signing(self) -> SigningKey:
         """The private key."""
         return SigningKey.from_seed(base64.urlsafe_b64decode(self.key + "=="))
-
-    def __repr__(self) -> str:
-        """Name the principal, show no key."""
-        return f"<Identity {self.principal}>"
-
-    __str__ = __repr__
 
 
 class Granting:

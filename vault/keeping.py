@@ -20,7 +20,7 @@ from vault.crypto.provider import KeyProvider
 from vault.crypto.sign import token_bytes
 from vault.crypto.wrap import WrappingKey, log_secret_context, secret_context, shelf_context
 from vault.errors import Tampered, Unavailable
-from vault.model import Facts, Word
+from vault.model import Facts, Quiet, Word
 from vault.stores.errors import ShelfMoved
 from vault.stores.keys import KeyStore
 from vault.stores.records import RecordStore
@@ -37,7 +37,7 @@ RETRIES: Final = 20
 _decode_facts: Final = msgspec.json.Decoder(Facts).decode
 
 
-class NewSecret(Word):
+class NewSecret(Quiet):
     """A fresh secret for one record version, to be kept before its payload is written."""
 
     record: str
@@ -46,7 +46,7 @@ class NewSecret(Word):
     secret: bytes
 
 
-class NewSubject(Word):
+class NewSubject(Quiet):
     """A subject met for the first time, with its fresh log secret."""
 
     subject: str

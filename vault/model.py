@@ -82,6 +82,20 @@ class Word(msgspec.Struct, metaclass=_WordMeta):
     """The base of every value type: immutable, keyword-only, slotted."""
 
 
+class Quiet(Word):
+    """The base of words that hold clear values or keys: printed or logged, they say only their name."""
+
+    def __repr__(self) -> str:
+        """Name the type, show nothing of it."""
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show the same to rich, which would otherwise list the fields."""
+        return []
+
+
 class Link(Word):
     """One link of a token chain, as counters and revocations know it.
 
@@ -247,6 +261,7 @@ class Facts(Word):
             `last_demand_on`.
         holds: Legal holds by number.
         fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
+        parts: The compartments its latest version is sealed in, so that none can go missing unseen.
     """
 
     state: str = "ACTIVE"
@@ -254,6 +269,7 @@ class Facts(Word):
     anchors: dict[str, str] = {}
     holds: tuple[Hold, ...] = ()
     fingerprint: bytes = b""
+    parts: tuple[str, ...] = ()
 
 
 class Hold(Word):
@@ -264,7 +280,7 @@ class Hold(Word):
     until: str
 
 
-class Draft(Word):
+class Draft(Quiet):
     """One record on its way in: typed and normalised, not yet sealed.
 
     Attributes:
@@ -283,12 +299,6 @@ class Draft(Word):
     values: dict[str, str]
     anchors: dict[str, str]
     cases: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        """Name the row, never the values."""
-        return f"<Draft {self.kind} row={self.row}>"
-
-    __str__ = __repr__
 
 
 class Who(Word):

@@ -30,7 +30,7 @@ from vault.model import (
 from vault.schema import FieldSpec
 from vault.stores.errors import ShelfMoved
 from vault.stores.rows import PayloadRow
-from vault.tenancy import PARTS, REF, Tenancy
+from vault.tenancy import REF, Tenancy
 
 RETRIES: Final = 10
 _HIDDEN: Final = ShownField(view="HIDDEN", value=None)
@@ -98,7 +98,8 @@ class Item:
         )
 
 
-Ask = tuple[Grant, tuple[str, ...] | None, list[Item]]
+Ask = tuple[Grant, str, tuple[str, ...] | None, list[Item]]
+"""A request in a batch: its grant, action (`read`, `find` or `list`), the fields asked for, and its items."""
 
 
 class Opener:
@@ -119,15 +120,16 @@ class Opener:
             return
 
     def _open_all(self, asks: Sequence[Ask]) -> None:
-        held = self._held([item for _, _, items in asks for item in items])
-        for grant, fields, items in asks:
+        everything = [item for ask in asks for item in ask[-1]]
+        held = self._held(everything)
+        for grant, action, fields, items in asks:
             for item in items:
-                self._decide(grant, fields, item, held.get(item.id))
-        payloads = self._payloads([item for _, _, items in asks for item in items if item.granted])
-        for _, _, items in asks:
-            for item in items:
-                if item.granted:
-                    self._show(item, payloads)
+                item.held = held.get(item.id)
+                self._decide(grant, action, fields, item)
+        payloads = self._payloads([item for item in everything if item.granted])
+        for item in everything:
+            if item.granted:
+                self._show(item, payloads)
 
     def _held(self, items: list[Item]) -> dict[str, Held]:
         """Key rows and facts; if one record's facts were edited, the others must not suffer."""
@@ -143,17 +145,17 @@ class Opener:
                     item.refuse(error)
             return held
 
-    def _decide(self, grant: Grant, fields: tuple[str, ...] | None, item: Item, held: Held | None) -> None:
-        item.held = held
+    def _decide(self, grant: Grant, action: str, fields: tuple[str, ...] | None, item: Item) -> None:
+        held = item.held
         if not item.granted:
             return
         try:
-            self._t.allow(grant, "read")
+            self._t.allow(grant, action)
             if held is None:
                 raise NotFound
             item.log_secret = self._t.keeping.log_secret(held.row)
             self._in_scope(grant, held)
-            item.decision = self._t.decide(grant, held.kind, fields)
+            item.decision = self._t.decide(grant, held.kind, fields, action)
             if held.facts.state not in item.decision.states:
                 raise Denied("the record is restricted", code="restricted")
             item.secret = self._t.keeping.record_secret(held.row)
@@ -170,7 +172,7 @@ class Opener:
             raise NotFound
 
     def _payloads(self, items: list[Item]) -> dict[tuple[str, int, str], PayloadRow]:
-        wanted = {c for item in items if item.decision for c in item.decision.compartments} | {"masked"}
+        wanted = {c for item in items if item.decision for c in item.decision.compartments}
         ids = [item.id for item in items]
         if not ids:
             return {}
@@ -194,23 +196,21 @@ class Opener:
     ) -> tuple[dict[str, msgspec.Raw], str | None]:
         spec = self._t.schema.kind(held.kind)
         keep: dict[str, set[str]] = defaultdict(set)
-        keep["masked"] |= {REF, PARTS}
         for name, view in decision.views.items():
             if view is not View.HIDDEN:
                 field = spec.fields[name]
                 keep[field.compartment if view is View.CLEAR and field.mask != "none" else "masked"].add(name)
-        parts: list[str] = ["masked"]
+        if "masked" in keep:
+            keep["masked"].add(REF)
         values: dict[str, msgspec.Raw] = {}
-        for compartment, names in keep.items():  # masked first: it says which others there must be
+        for compartment, names in keep.items():
             row = payloads.get((item.id, held.row.version, compartment))
             if row is not None:
                 values |= self._open(row, item.secret, names)
-            elif compartment in parts:
+            elif compartment in held.facts.parts:
                 raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
-            if compartment == "masked":
-                parts = msgspec.json.decode(values.pop(PARTS), type=list[str])
         ref = values.pop(REF, None)
-        return values, msgspec.json.decode(ref, type=str) if ref is not None else None
+        return values, msgspec.json.decode(ref, type=str | None) if ref is not None else None
 
     def _open(self, row: PayloadRow, secret: bytes, keep: set[str]) -> dict[str, msgspec.Raw]:
         context = Context(

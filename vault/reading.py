@@ -45,8 +45,10 @@ class Search(Word):
         digest: The blind digest of the value, which counts against the cap; b"" for a listing.
         cap: Distinct values per principal, field and day; None for a listing.
         detail: What the entry's sealed body says of it: no value.
+        action: `find` or `list`.
     """
 
+    action: str
     kind: str
     field: str
     digest: bytes
@@ -57,7 +59,7 @@ class Search(Word):
 class ReadJob(Job[Disclosure]):
     """One caller's read in a batch."""
 
-    __slots__ = ("fields", "grant", "ids", "items", "search", "slots")
+    __slots__ = ("action", "fields", "grant", "ids", "items", "search", "slots")
 
     def __init__(
         self, grant: Grant, ids: Sequence[str], fields: tuple[str, ...] | None, search: Search | None = None
@@ -67,6 +69,7 @@ class ReadJob(Job[Disclosure]):
         self.ids = ids
         self.fields = fields
         self.search = search
+        self.action = search.action if search else "read"
         self.items: list[Item] = []
         self.slots: list[int] = []
 
@@ -147,7 +150,12 @@ class Reading:
         records = self._t.stores.index.find(self._t.name, kind, field, digest)[:MAX_FOUND]
         sure = self._confirmed(spec, records, normal)
         search = Search(
-            kind=kind, field=field, digest=digest, cap=cap, detail=f"{kind}.{field} {digest.hex()}"
+            action="find",
+            kind=kind,
+            field=field,
+            digest=digest,
+            cap=cap,
+            detail=f"{kind}.{field} {digest.hex()}",
         )
         found = self._batcher.run(ReadJob(grant, sure, fields, search)).outcome()
         return Disclosure(
@@ -175,7 +183,9 @@ class Reading:
         rows, following = self._t.stores.index.select(
             self._t.name, kind, conditions, sort, cursor, max(1, min(limit, MAX_BATCH))
         )
-        search = Search(kind=kind, field="", digest=b"", cap=None, detail=f"{kind} where {where}")
+        search = Search(
+            action="list", kind=kind, field="", digest=b"", cap=None, detail=f"{kind} where {where}"
+        )
         ids = [record for record, _ in rows]
         found = self._batcher.run(ReadJob(grant, ids, fields, search)).outcome()
         hidden = [e for e in found.errors if e.code != NotFound.default_code]
@@ -191,7 +201,7 @@ class Reading:
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask
             job.items = [Item(id=ident) for ident in job.ids]
-        self._opener.open_all([(job.grant, job.fields, job.items) for job in jobs])
+        self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
             entombed = page.tx.entombed([item.id for job in jobs for item in job.items if item.granted])
             for job in jobs:

@@ -16,15 +16,15 @@ from vault.access.masking import mask
 from vault.crypto import mac
 from vault.crypto.sealing import AES_256_GCM, seal
 from vault.crypto.sign import token_bytes
+from vault.deriving import Deriver
 from vault.errors import Invalid
 from vault.intake.rows import Rejection
 from vault.keeping import Held, NewSecret, NewSubject, new_id
-from vault.model import Context, Draft, Facts, Word
+from vault.model import Context, Draft, Facts, Quiet
 from vault.opening import Opener
 from vault.retention.planner import due
-from vault.schema import KindSpec
-from vault.stores.rows import AttributeRow, BlindRow, PayloadRow
-from vault.tenancy import PARTS, REF, Tenancy
+from vault.stores.rows import PayloadRow
+from vault.tenancy import REF, Tenancy
 
 Log = Callable[[Sequence[Draft]], None]
 Rows = Sequence[tuple[Draft, ...]]
@@ -34,7 +34,7 @@ _Key = tuple[str, str, bytes]
 _ID: Final = "id_number"
 
 
-class Placed(Word):
+class Placed(Quiet):
     """A draft with the record it becomes."""
 
     draft: Draft
@@ -45,12 +45,6 @@ class Placed(Word):
     secret: bytes
     facts: Facts
     replaces: bool
-
-    def __repr__(self) -> str:
-        """Name the record, show nothing of it."""
-        return f"<Placed {self.record}>"
-
-    __str__ = __repr__
 
 
 class Stocked:
@@ -78,6 +72,7 @@ class Stocker:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._opener = Opener(tenancy)
+        self._deriver = Deriver(tenancy)
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` makes their entry durable before any is visible."""
@@ -262,6 +257,7 @@ class Stocker:
         if old is None:
             secret = token_bytes(32)
             facts = Facts(
+                parts=self._parts(draft),
                 cases=tuple(sorted(cases)),
                 anchors=draft.anchors,
                 fingerprint=self._fingerprint(draft, secret),
@@ -279,6 +275,7 @@ class Stocker:
             kept = {"imported_on": old.facts.anchors["imported_on"]}
             facts = msgspec.structs.replace(
                 old.facts,
+                parts=self._parts(draft),
                 cases=all_cases,
                 anchors=old.facts.anchors | draft.anchors | kept,
                 fingerprint=self._fingerprint(draft, secret),
@@ -287,6 +284,11 @@ class Stocker:
             draft=draft, record=old.row.record, subject=old.row.subject, version=self._next_version(old),
             counter=old.next_counter, secret=secret, facts=facts, replaces=True,
         )  # fmt: skip
+
+    def _parts(self, draft: Draft) -> tuple[str, ...]:
+        """The compartments a draft is sealed in."""
+        fields = self._t.schema.kind(draft.kind).fields
+        return tuple(sorted({"masked", *(fields[name].compartment for name in draft.values)}))
 
     def _next_version(self, held: Held) -> int:
         """A version beyond every one that has a secret, one that a crashed write left pending included."""
@@ -310,12 +312,11 @@ class Stocker:
             [row for p in placed for row in self._payloads(p)],
             [t.keeping.facts_row(p.record, p.subject, p.draft.kind, p.counter, p.facts) for p in placed],
         )
-        blind, attributes = self._index_rows(placed)
-        t.stores.index.put(t.name, [p.record for p in placed if p.replaces], blind, attributes)
+        replaced = [p.record for p in placed if p.replaces]
+        self._deriver.index({p.record: p.draft for p in placed}, replaced)
         t.stores.keys.confirm(t.name, [(p.record, p.version, p.subject, p.counter) for p in placed])
-        replaced = [(p.record, p.counter) for p in placed if p.replaces]
         if replaced:
-            t.stores.records.drop_facts(t.name, replaced)
+            t.stores.records.drop_facts(t.name, [(p.record, p.counter) for p in placed if p.replaces])
 
     def _due(self, p: Placed, ends: dict[str, str]) -> str:
         profile = self._t.config.settings.applies_to
@@ -332,7 +333,6 @@ class Stocker:
             if field.mask != "hidden":
                 shown[name] = value if field.mask == "none" else mask(field.mask, value)
         shown[REF] = p.draft.ref
-        shown[PARTS] = sorted(parts)
         return [self._payload(p, compartment, values) for compartment, values in parts.items()]
 
     def _payload(self, p: Placed, compartment: str, values: dict[str, object]) -> PayloadRow:
@@ -348,68 +348,3 @@ class Stocker:
             subject=p.subject, kind=p.draft.kind, generation=generation, suite=AES_256_GCM,
             sealed=sealed.blob,
         )  # fmt: skip
-
-    def _index_rows(self, placed: Sequence[Placed]) -> tuple[list[BlindRow], list[AttributeRow]]:
-        blind: list[BlindRow] = []
-        attributes: list[AttributeRow] = []
-        for p in placed:
-            spec = self._t.schema.kind(p.draft.kind)
-            blind += self._blind(p.draft, p.record, spec)
-            attributes += [
-                AttributeRow(tenant=self._t.name, kind=spec.name, name=name, value=value, record=p.record)
-                for name, value in p.draft.values.items()
-                if spec.fields[name].open
-            ]
-        return blind, attributes
-
-    def _blind(self, draft: Draft, record: str, spec: KindSpec) -> list[BlindRow]:
-        keys = self._t.keys
-        wanted = [
-            (n, v, spec.fields[n].compartment) for n, v in draft.values.items() if spec.fields[n].indexed
-        ]
-        if draft.ref is not None:
-            wanted.append((REF, draft.ref, "masked"))
-        return [
-            BlindRow(
-                tenant=keys.tenant,
-                kind=spec.name,
-                field=name,
-                digest=mac.index_digest(keys.index(compartment, spec.name, name), value),
-                record=record,
-            )
-            for name, value, compartment in wanted
-        ]
-
-    # --- sweeping ------------------------------------------------------------------------------------
-
-    def sweep(self) -> int:
-        """Take unconfirmed versions past their deadline out of every store; the live version stays.
-
-        A record whose new version was never confirmed gets its index rows back from the live one.
-        """
-        t, now = self._t, self._t.clock()
-        stale = [row for row in t.stores.keys.pending(t.name) if row.deadline < now]
-        if not stale:
-            return 0
-        live = {row.record: row for row in t.stores.keys.fetch(t.name, [s.record for s in stale])}
-        dead = [row.record for row in stale if row.record not in live]
-        t.stores.index.delete(t.name, dead)
-        t.stores.records.delete(t.name, dead)
-        t.stores.records.delete_versions(t.name, [(s.record, s.version) for s in stale if s.record in live])
-        self.reindex(sorted(live))
-        t.stores.keys.sweep_pending(t.name, now)
-        return len(stale)
-
-    def reindex(self, records: Sequence[str]) -> None:
-        """Derive the index rows of live records anew from what they hold."""
-        drafts = self._opener.drafts(records)
-        blind, attributes = [], []
-        for record, draft in drafts.items():
-            spec = self._t.schema.kind(draft.kind)
-            blind += self._blind(draft, record, spec)
-            attributes += [
-                AttributeRow(tenant=self._t.name, kind=spec.name, name=name, value=value, record=record)
-                for name, value in draft.values.items()
-                if spec.fields[name].open
-            ]
-        self._t.stores.index.put(self._t.name, list(drafts), blind, attributes)

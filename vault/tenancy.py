@@ -15,10 +15,10 @@ from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
 from vault.config import Clock, Config, today
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
-from vault.errors import Denied, VaultError
+from vault.errors import Denied, Tampered, VaultError
 from vault.journal import Journal
 from vault.keeping import Keeping
-from vault.ledger.registry import Contract, Principal, Registry
+from vault.ledger.registry import Contract, Plan, PolicyInForce, Principal, Registry
 from vault.model import Decision, Grant, Happening, View, Who, Whom
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
@@ -30,9 +30,6 @@ from vault.telemetry import logger
 
 REF: Final = "@ref"
 """Where a record's external id stands in its masked payload and in the blind index."""
-
-PARTS: Final = "@parts"
-"""Where a masked payload lists the record's other compartments, so that none can go missing unseen."""
 
 CONTRACT_ENDED: Final = "contract_ended_on"
 
@@ -82,6 +79,7 @@ class Tenancy:
         self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
         self._cache = TokenCache()
         self.refused_unauthentic = 0
+        self._started = False
 
     def today(self) -> date:
         """The Asia/Shanghai date by this tenancy's clock."""
@@ -94,6 +92,7 @@ class Tenancy:
             Denied: Not a token of this tenant and node, or its time is over. An authentic token's refusal
                 is an entry; a forgery only moves a counter, so that strangers can't grow the ledger.
         """
+        self._start()
         try:
             grant = self.authentic(credential).grant
         except Denied:
@@ -106,6 +105,34 @@ class Tenancy:
             self.log_denied(grant, refusal.code)
             raise
         return grant
+
+    def _start(self) -> None:
+        """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
+
+        Raises:
+            Tampered: The key store is older than the last purge; its secrets would bring the erased back.
+        """
+        if self._started:
+            return
+        registry = self.journal.registry()
+        newest = max((plan.generation for plan in registry.all(Plan)), default=0)
+        if self.stores.keys.generation(self.name) < newest:
+            raise Tampered(
+                "the key store is behind the ledger: it is a copy from before a purge",
+                remedy="put the newest key store back",
+            )
+        known = registry.find(PolicyInForce, "policy")
+        if known is None or known.hash != self.policy.hash:
+            self._enter_policy()
+        self._started = True
+
+    def _enter_policy(self) -> None:
+        who = Who(
+            actor=self.config.settings.node, role="", purpose="administration", policy=self.policy.hash[:16]
+        )
+        with self.journal.page() as page:
+            page.put(PolicyInForce(id="policy", hash=self.policy.hash))
+            page.add(Happening(kind="policy", who=who, whom=Whom(detail=f"policy {self.policy.hash}")))
 
     def authentic(self, credential: Credential) -> Verified:
         """What a token allows if it is this vault's and the caller holds its key, its time aside."""
@@ -139,10 +166,17 @@ class Tenancy:
             self.log_denied(grant, refusal.code)
             raise
 
-    def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None) -> Decision:
-        """Step 2: a view for every field; on a masked node nothing is ever CLEAR."""
+    def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None, action: str) -> Decision:
+        """Step 2: a view for every field; on a masked node nothing is ever CLEAR.
+
+        Raises:
+            Denied: Role, purpose, action or token rule it out, or leave nothing of this kind to show.
+        """
         ceiling = View.CLEAR if "clear" in self.keys.audiences else View.MASKED
-        return self.policy.decide(grant, kind, fields, ceiling=ceiling)
+        decision = self.policy.decide(grant, kind, fields, ceiling=ceiling, action=action)
+        if not decision.compartments:
+            raise Denied("no field of this kind may be seen", code="field_denied")
+        return decision
 
     def tenant_anchors(self, registry: Registry | None = None) -> dict[str, str]:
         """What retention counts from for the whole tenant: the first day without a contract (PIPL 21 ¶2)."""

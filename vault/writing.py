@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.access.tokens import Credential
+from vault.deriving import Deriver
 from vault.intake import Row, open_export
 from vault.intake.report import Report
 from vault.model import Draft, Grant, Happening, Whom, Word
@@ -58,6 +59,7 @@ class Writing:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._stocker = Stocker(tenancy)
+        self._deriver = Deriver(tenancy)
 
     def import_file(
         self,
@@ -150,7 +152,7 @@ class Writing:
 
     def sweep(self) -> int:
         """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""
-        return self._stocker.sweep()
+        return self._deriver.sweep()
 
 
 class _Tally:

@@ -14,12 +14,12 @@ from vault.crypto.bodies import audit_key_pair
 from vault.crypto.mac import derive, handle, index_key
 from vault.crypto.sign import SigningKey, token_bytes
 from vault.errors import ConfigError, Denied
-from vault.model import COMPARTMENTS, Word
+from vault.model import COMPARTMENTS, Quiet
 
 CURRENT: Final = "cvault-keys-1"
 
 
-class KeyFile(Word):
+class KeyFile(Quiet):
     """The content of one tenant's key file; bytes are base64 in JSON (docs/formats/keys.md)."""
 
     format: str
@@ -32,12 +32,6 @@ class KeyFile(Word):
     audit_public: bytes
     issuer_seed: bytes | None = None
     audit_private: bytes | None = None
-
-    def __repr__(self) -> str:
-        """Name the tenant, show no key."""
-        return f"<KeyFile {self.tenant}>"
-
-    __str__ = __repr__
 
 
 class TenantKeys:

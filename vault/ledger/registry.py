@@ -82,6 +82,7 @@ class Plan(Word):
         state: `open`, `executing` or `done`.
         counts: By action. by_rule: What each rule decided, with its certainty.
         erase_idx: Index of its `erase_begin` entry, once begun.
+        generation: The key store's generation once done; one behind it is an old copy (DESIGN 5).
         certificate: The signed certificate, once done.
     """
 
@@ -95,6 +96,7 @@ class Plan(Word):
     by_rule: list[dict[str, str | int]]
     erase_idx: int | None = None
     begun: int | None = None
+    generation: int = 0
     certificate: str | None = None
 
 
@@ -107,12 +109,20 @@ class Contract(Word):
     ends: str | None = None
 
 
+class PolicyInForce(Word):
+    """The policy this tenant's nodes decide by; a change of it is an entry of its own."""
+
+    id: str
+    hash: str
+
+
 KINDS: Final[dict[str, type[Word]]] = {
     "principal": Principal,
     "revocation": Revocation,
     "request": Request,
     "plan": Plan,
     "contract": Contract,
+    "policy": PolicyInForce,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 
