@@ -1,0 +1,264 @@
+"""What every command shares: its common options, opening the vault, finding token and principal, failing well.
+
+A command is written as `def read(call: Call, …) -> int | None` and registered by `command`; the common
+options are added to it there, and may stand before the command's name as well as after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, NoReturn, ParamSpec
+
+import typer
+
+from cli import messages
+from cli.output import Output
+from vault.errors import Invalid, VaultError
+
+if TYPE_CHECKING:
+    from vault.access.tokens import Credential
+    from vault.granting import Identity
+    from vault.vault import Vault
+
+P = ParamSpec("P")
+INTERRUPTED: Final = 130
+_COMMON: Final = "Common options"
+
+_VAULT = typer.Option(
+    "--vault", metavar="DIR", help="The vault's folder [CVAULT_VAULT; ./cvault].", rich_help_panel=_COMMON
+)
+_TENANT = typer.Option("--tenant", help="Whose data [main].", rich_help_panel=_COMMON)
+_KEYS = typer.Option(
+    "--keys", metavar="DIR", help="Another key folder than the settings name [CVAULT_KEYS].",
+    rich_help_panel=_COMMON,
+)  # fmt: skip
+_PASS = typer.Option(
+    "--passphrase-file", metavar="FILE", help="Holds the key folder's passphrase.", rich_help_panel=_COMMON
+)
+_JSON = typer.Option("--json", help="One JSON document on stdout, errors as JSON.", rich_help_panel=_COMMON)
+_TOKEN = typer.Option("--token", metavar="FILE", help="The token file to act with.", rich_help_panel=_COMMON)
+_AS = typer.Option("--as", metavar="FILE", help="The principal file: who acts.", rich_help_panel=_COMMON)
+_SANDBOX = typer.Option(
+    "--sandbox", help="In a sandbox vault: act as its first principal.", rich_help_panel=_COMMON
+)
+_ROLE = typer.Option("--role", help="With --sandbox: act in this role.", rich_help_panel=_COMMON)
+_PURPOSE = typer.Option("--purpose", help="With --sandbox: for this purpose.", rich_help_panel=_COMMON)
+
+SHARED: Final[Mapping[str, tuple[Any, Any]]] = {
+    "vault": (Annotated[Path | None, _VAULT], None),
+    "tenant": (Annotated[str | None, _TENANT], None),
+    "keys": (Annotated[Path | None, _KEYS], None),
+    "passphrase_file": (Annotated[Path | None, _PASS], None),
+    "json": (Annotated[bool, _JSON], False),
+    "token": (Annotated[Path | None, _TOKEN], None),
+    "acting": (Annotated[Path | None, _AS], None),
+    "sandbox": (Annotated[bool, _SANDBOX], False),
+}
+"""The options of every command."""
+_CHOSEN: Final[Mapping[str, tuple[Any, Any]]] = {
+    "role": (Annotated[str | None, _ROLE], None),
+    "purpose": (Annotated[str | None, _PURPOSE], None),
+}
+
+
+class Call:
+    """One run of a command: its common options and where its output goes.
+
+    Attributes:
+        folder: The vault's folder.
+        tenant: Whose data it is about.
+        token, acting: The token file and the principal file, if given.
+        sandbox: Whether a missing one may be taken from the sandbox's first principal.
+        out: The output.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        env = os.environ.get
+        self.folder: Path = options.get("vault") or Path(env("CVAULT_VAULT") or "cvault")
+        self.tenant: str = options.get("tenant") or "main"
+        keys = options.get("keys") or env("CVAULT_KEYS")
+        self.keys: Path | None = Path(keys) if keys else None
+        self.token: Path | None = options.get("token")
+        self.acting: Path | None = options.get("acting")
+        self.sandbox: bool = bool(options.get("sandbox"))
+        self.out = Output(json=bool(options.get("json")))
+        self._passphrase_file: Path | None = options.get("passphrase_file")
+        self._role: str | None = options.get("role")
+        self._purpose: str | None = options.get("purpose")
+
+    @property
+    def passphrase(self) -> str | None:
+        """The passphrase file's first line, or None."""
+        if self._passphrase_file is None:
+            return None
+        lines = self.read(self._passphrase_file, "passphrase").decode("utf-8", "replace").splitlines()
+        if not lines or not lines[0]:
+            raise Invalid("the passphrase file is empty", field="passphrase", remedy="write it on one line")
+        return lines[0]
+
+    @contextmanager
+    def open(self) -> Iterator[Vault]:
+        """The vault, closed again at the end."""
+        from vault.vault import Vault
+
+        with Vault.open(self.folder, keys=self.keys, passphrase=self.passphrase) as vault:
+            yield vault
+
+    def credential(self, vault: Vault, role: str, purpose: str) -> Credential:
+        """The token to act with; in a sandbox without one, a fresh one for the role that fits the command.
+
+        Raises:
+            Invalid: None was given.
+        """
+        from vault.access.tokens import Credential
+
+        if self.token is not None:
+            return Credential.from_json(self.read(self.token, "token"))
+        if not self.sandbox:
+            raise _usage("this command needs a token", "token", "cvault token issue …, then --token FILE")
+        identity = self.identity(vault)
+        role, purpose = self._chosen(vault, role, purpose)
+        return vault.granting(self.tenant).issue(identity, role=role, purpose=purpose)
+
+    def _chosen(self, vault: Vault, role: str, purpose: str) -> tuple[str, str]:
+        """Role and purpose as asked for; a role alone brings the first purpose that policy gives it."""
+        if self._role is None:
+            return role, self._purpose or purpose
+        spec = vault.tenancy(self.tenant).policy.file.roles.get(self._role)
+        first = spec.purposes[0] if spec and spec.purposes else purpose
+        return self._role, self._purpose or first
+
+    def identity(self, vault: Vault) -> Identity:
+        """Who acts: the principal file, or in a sandbox its first principal's.
+
+        Raises:
+            Invalid: None was given, or the vault is no sandbox.
+        """
+        from vault.granting import Identity
+
+        path = self.acting
+        if path is None:
+            if not self.sandbox:
+                raise _usage("this command needs to know who acts", "as", "give --as PRINCIPAL_FILE")
+            if not vault.config.settings.sandbox:
+                raise _usage("this vault is no sandbox", "sandbox", "give --token FILE or --as FILE")
+            path = first_principal(self.folder, self.tenant)
+        return Identity.from_json(self.read(path, "as"))
+
+    @staticmethod
+    def read(path: Path, field: str) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            Invalid: It can't be read.
+        """
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Invalid(
+                f"{path}: {error.strerror or 'cannot be read'}",
+                code="invalid_file",
+                field=field,
+                remedy="check the path",
+            ) from None
+
+    @staticmethod
+    def claim(path: Path, *, force: bool) -> Path:
+        """A place for a new file, checked before anything is done that the file must not lose.
+
+        Raises:
+            Invalid: Something stands there and `--force` was not given, or its folder is missing.
+        """
+        if path.exists() and not force:
+            raise Invalid(
+                f"{path} is there already",
+                code="invalid_file",
+                field="out",
+                remedy="another --out, or --force",
+            )
+        if not path.parent.is_dir():
+            raise Invalid(
+                f"no folder {path.parent}", code="invalid_file", field="out", remedy="make it first"
+            )
+        return path.absolute()
+
+
+def first_principal(folder: Path, tenant: str) -> Path:
+    """Where the first principal's file of a tenant lies unless `--out` put it elsewhere."""
+    return folder / ("admin.principal" if tenant == "main" else f"admin-{tenant}.principal")
+
+
+def _usage(message: str, field: str, remedy: str) -> Invalid:
+    return Invalid(message, code="invalid_usage", field=field, remedy=remedy)
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read (0600), whole or not at all."""
+    from vault.crypto.provider import write_private
+
+    write_private(path, data + b"\n")
+
+
+def command(
+    app: typer.Typer, name: str, *, chooses: bool = False
+) -> Callable[[Callable[Concatenate[Call, P], int | None]], Callable[Concatenate[Call, P], int | None]]:
+    """Register a command with the common options.
+
+    Args:
+        app: The group it belongs to.
+        name: What it is called.
+        chooses: Whether `--role` and `--purpose` pick the token that a sandbox issues by itself.
+    """
+
+    def register(
+        function: Callable[Concatenate[Call, P], int | None],
+    ) -> Callable[Concatenate[Call, P], int | None]:
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        shared = {**SHARED, **(_CHOSEN if chooses else {})}
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        parameters += [
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for n, (annotation, default) in shared.items()
+        ]
+        parameters.append(inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+
+        def run(**given: Any) -> None:
+            before = given.pop("ctx").find_root().obj or {}
+            after = {n: given.pop(n) for n in shared}
+            call = Call({n: after.get(n) or before.get(n) for n in {*before, *after}})
+            guard(call.out, lambda: function(call, **given))
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__doc__ = (function.__doc__ or "").partition("\n")[0]
+        app.command(name)(run)
+        return function
+
+    return register
+
+
+def guard(out: Output, work: Callable[[], int | None]) -> NoReturn:
+    """Run a command's work and leave with its exit code (docs/interface.md); no traceback, no value."""
+    from vault import telemetry
+
+    telemetry.configure(50 if out.json else 40)
+    try:
+        code = work() or 0
+    except VaultError as error:
+        out.error(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except typer.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last door: whatever it is, its text could hold a value
+        telemetry.logger().error("unexpected failure", exc_info=error)
+        out.error(VaultError(messages.text("unexpected"), remedy="cvault doctor"))
+        code = 1
+    raise typer.Exit(code)

@@ -1,0 +1,166 @@
+"""Commands about the access log: list, verify, checkpoint, vkey, export, receipt."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import parsing
+from cli.context import Call, command
+from cli.output import Output
+
+Text = str | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to their group."""
+    command(app, "list")(list_)
+    command(app, "verify", chooses=True)(verify)
+    command(app, "checkpoint")(checkpoint)
+    command(app, "vkey")(vkey)
+    command(app, "export", chooses=True)(export)
+    command(app, "receipt")(receipt)
+
+
+def list_(
+    call: Call,
+    subject: Annotated[
+        Text, typer.Option("--subject", help="A subject's id, or one of their records'.")
+    ] = None,
+    ref: Annotated[Text, typer.Option("--ref", help="The subject by KIND:EXTERNAL_ID of a record.")] = None,
+    actor: Annotated[Text, typer.Option("--actor", help="A principal, by id or name.")] = None,
+    purpose: Annotated[Text, typer.Option("--purpose", help="Entries for this purpose.")] = None,
+    kind: Annotated[Text, typer.Option("--kind", help="Entries of this kind: read, search, deny, …")] = None,
+    field: Annotated[
+        Text, typer.Option("--field", help="Entries that showed it: borrower.id_number.")
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="With --field: only those that showed it CLEAR.")
+    ] = False,
+    outcome: Annotated[Text, typer.Option("--outcome", help="ok, denied, not_found, failed.")] = None,
+    reason: Annotated[Text, typer.Option("--reason", help="Why it was refused: role_denied, …")] = None,
+    since: Annotated[Text, typer.Option("--since", help="ISO day or time, UTC; inclusive.")] = None,
+    until: Annotated[Text, typer.Option("--until", help="ISO day or time, UTC.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Entries at most.")] = 100,
+    after: Annotated[int | None, typer.Option("--after", min=0, help="Only behind this index.")] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
+) -> None:
+    """Ask the log who saw whose data, when and why. The question is an entry too."""
+    from vault.auditing import Question
+
+    with call.open() as vault:
+        credential = call.credential(vault, "auditor", "audit")
+        if ref is not None:
+            subject = vault.reading(call.tenant).resolve(credential, parsing.refs([ref]))[0]
+        lines = vault.auditing(call.tenant).ask(
+            credential,
+            Question(
+                subject=subject, actor=actor, purpose=purpose, kind=kind, field=field, clear=clear,
+                outcome=outcome, reason=reason, since=parsing.instant(since, "since"),
+                until=parsing.instant(until, "until"), limit=limit, after=after, newest_first=newest,
+            ),
+        )  # fmt: skip
+    if call.out.json:
+        call.out.document({"items": lines})
+        return
+    call.out.table(
+        ("index", "time", "kind", "actor", "role", "purpose", "about", "record", "fields", "outcome", "reason"),
+        [
+            (
+                line.index, line.time, line.kind, line.actor_name, line.role, line.purpose, line.about,
+                line.record, _fields(line.fields), line.outcome, line.reason,
+            )
+            for line in lines
+        ],
+    )  # fmt: skip
+
+
+def _fields(shown: dict[str, str]) -> str:
+    return ", ".join(f"{name}={view.lower()}" for name, view in shown.items())
+
+
+def verify(call: Call) -> None:
+    """Check the whole log against its head and signed checkpoints; with a token, the check is then logged."""
+    out: Output = call.out
+    with call.open() as vault, out.progress("verify") as progress:
+        room = vault.auditing(call.tenant)
+        size = vault.stores.ledger.head(call.tenant)
+        total = size.size if size else 0
+        tell = None if progress is None else lambda done: progress(done, total)
+        if call.token is None and not call.sandbox:
+            found = room.verify(None, tell)
+        else:
+            # The check comes first: a token issued by itself would be an entry before it.
+            room.walk(tell)
+            found = room.verify(call.credential(vault, "auditor", "audit"))
+    if out.json:
+        out.document(found)
+    else:
+        out.table(
+            ("size", "root", "signed", "first", "last"),
+            [(found.size, found.root, found.signed, found.first, found.last)],
+        )
+    out.note("log.verified", size=found.size, signed=found.signed)
+
+
+def checkpoint(call: Call) -> None:
+    """Print the newest signed checkpoint (C2SP tlog-checkpoint). It holds no personal data."""
+    with call.open() as vault:
+        note = vault.auditing(call.tenant).checkpoint()
+    if call.out.json:
+        call.out.document({"checkpoint": note})
+    else:
+        typer.echo(note, nl=not note.endswith("\n"))
+
+
+def vkey(call: Call) -> None:
+    """Print the log's public key (C2SP signed-note verifier key), one line."""
+    with call.open() as vault:
+        key = vault.vkey(call.tenant).text()
+    if call.out.json:
+        call.out.document({"vkey": key})
+    else:
+        typer.echo(key)
+
+
+def export(
+    call: Call, directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")]
+) -> None:
+    """Write the log as C2SP tiles, which stock tools can check: no personal data."""
+    with call.open() as vault:
+        files = vault.auditing(call.tenant).export(call.credential(vault, "auditor", "audit"), directory)
+    if call.out.json:
+        call.out.document({"files": files, "directory": str(directory.absolute())})
+    call.out.note("log.exported", files=files, directory=directory.absolute())
+
+
+def receipt(
+    call: Call,
+    index: Annotated[int, typer.Argument(min=0, help="The entry's index, as receipts name it.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where the proof goes [stdout].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Prove that an entry stands in the log (C2SP tlog-proof); prints the entry's leaf."""
+    from vault.merkle import leaf_hash
+
+    path = None if out is None else call.claim(out, force=force)
+    with call.open() as vault:
+        room = vault.auditing(call.tenant)
+        proof, entry = room.receipt(index), room.stub(index)
+    if path is not None:
+        path.write_text(proof, encoding="utf-8")
+    leaf = base64.b64encode(leaf_hash(entry)).decode("ascii")
+    if call.out.json:
+        where = {"proof": proof} if path is None else {"file": str(path)}
+        call.out.document({"index": index, "leaf": leaf, "entry": entry.decode("ascii"), **where})
+        return
+    call.out.line(leaf)
+    if path is None:
+        typer.echo(proof, nl=not proof.endswith("\n"))
+    else:
+        call.out.note("log.receipt", file=path)

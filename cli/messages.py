@@ -1,0 +1,122 @@
+"""What the command line says to people, in English and, where the locale is Chinese, in Chinese.
+
+Error codes, field names and JSON are for machines too and are never translated.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+_TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "error": ("error", "错误"),
+    "hint": ("hint", "提示"),
+    "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
+    "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
+    "init.principal": (
+        "Its first principal's key is in {file}: keep it safe, it can't be made again.",
+        "首个主体的密钥在 {file}：请妥善保管，无法重新生成。",
+    ),
+    "init.next": ("Next:", "下一步："),
+    "init.sandbox": (
+        "This is a sandbox: a place to learn in. It says so for ever in its log and certificates.",
+        "这是练习用的沙箱库，其日志与证明会永久标明。",
+    ),
+    "import.done": (
+        "{rows} rows read, {stored} records stored, {unchanged} unchanged, {rejected} rows rejected",
+        "读入 {rows} 行，存入 {stored} 条记录，{unchanged} 条未变，拒收 {rejected} 行",
+    ),
+    "import.report": ("What was rejected and why: {report}", "拒收原因见：{report}"),
+    "import.unknown": ("Columns not stored: {columns}", "未存储的列：{columns}"),
+    "import.dry": ("Dry run: nothing was stored.", "试运行：未存储任何数据。"),
+    "write.done": ("{stored} records stored, {unchanged} unchanged", "存入 {stored} 条记录，{unchanged} 条未变"),
+    "read.some": ("{count} of the records could not be shown", "有 {count} 条记录无法显示"),
+    "read.none": ("Nothing found.", "未找到。"),
+    "list.more": ("More follow: --cursor {cursor}", "后续页：--cursor {cursor}"),
+    "value.prompt": ("Value to look for", "要查找的值"),
+    "token.issued": ("Token for {role} + {purpose} until {expires}: {file}", "令牌（{role} + {purpose}）有效期至 {expires}：{file}"),
+    "token.revoked": ("The token is revoked, and every one narrowed from it.", "令牌已吊销，由其缩小的令牌一并失效。"),
+    "principal.added": ("Principal {principal} was added; its key is in {file}", "已添加主体 {principal}，密钥在 {file}"),
+    "principal.disabled": ("Principal {principal} is disabled.", "主体 {principal} 已停用。"),
+    "tenant.added": (
+        "Tenant {tenant} was added; its first principal's key is in {file}",
+        "已添加租户 {tenant}，其首个主体的密钥在 {file}",
+    ),
+    "tenant.contract": ("The contract is recorded.", "委托合同已登记。"),
+    "approved": ("Approved: {request} ({count} approvals)", "已批准：{request}（共 {count} 人）"),
+    "policy.sound": ("The policy can be used.", "策略可以使用。"),
+    "policy.same": ("Nothing changes for anybody.", "对任何人都没有变化。"),
+    "schema.sound": ("The schema can be used.", "结构定义可以使用。"),
+    "log.verified": (
+        "{size} entries, {signed} signed checkpoints: nothing was changed, removed or back-dated.",
+        "共 {size} 条，{signed} 个签名检查点：没有篡改、删除或倒签。",
+    ),
+    "log.exported": ("{files} files written to {directory}", "已写出 {files} 个文件到 {directory}"),
+    "log.receipt": ("Receipt written to {file}", "回执已写入 {file}"),
+    "plan.made": ("Plan {plan} as of {as_of}; nothing was changed.", "计划 {plan}，基准日 {as_of}；尚未更改任何数据。"),
+    "plan.next": (
+        "A second person approves it (cvault approve {plan} --as FILE), then: cvault retention execute {plan}",
+        "由另一人批准（cvault approve {plan} --as FILE），然后：cvault retention execute {plan}",
+    ),
+    "plan.done": (
+        "{erased} records erased, {restricted} restricted, {remaining} left as they were",
+        "删除 {erased} 条，封存 {restricted} 条，{remaining} 条维持原状",
+    ),
+    "certificate.written": ("Certificate: {file}", "删除证明：{file}"),
+    "certificate.good": ("The certificate is the vault's own.", "证明由本库签发，未经改动。"),
+    "certificate.logged": ("The log holds the entries it names.", "日志中存在其所列条目。"),
+    "certificate.alone": (
+        "No vault here: the signature was checked, the log was not.",
+        "此处没有保险库：只验证了签名，未核对日志。",
+    ),
+    "hold.added": ("Hold placed on {count} records.", "已对 {count} 条记录设置保全。"),
+    "hold.released": ("Hold released on {count} records.", "已对 {count} 条记录解除保全。"),
+    "keys.destroyed": ("Epochs destroyed: {epochs}", "已销毁的密钥期：{epochs}"),
+    "keys.exported": (
+        "A key folder for a node that serves {compartments} was written to {folder}",
+        "已写出密钥目录 {folder}，其节点只能提供 {compartments}",
+    ),
+    "doctor.well": ("No error found.", "未发现错误。"),
+    "none": ("none", "无"),
+}  # fmt: skip
+
+_CODES: Final = {
+    "not_found": "在可及范围内没有此记录",
+    "integrity": "存储内容并非保险库所写：请停止操作并保留证据",
+    "log_unavailable": "访问日志无法写入，未放出任何数据；请重试",
+    "unavailable": "存储或密钥服务暂不可用，未放出任何数据；请重试",
+    "token_expired": "令牌已过期",
+    "token_revoked": "令牌已吊销，或主体已停用",
+    "token_invalid": "令牌或主体无效",
+    "uses_spent": "令牌的使用次数已用完",
+    "role_denied": "角色不允许此操作",
+    "purpose_denied": "目的与角色不符，或令牌未限定案件",
+    "field_denied": "不允许使用此字段",
+    "audience_denied": "此节点不提供该服务",
+    "restricted": "记录已封存",
+    "approval_required": "需要另一人批准",
+    "lookup_cap": "当日可查询的不同值已达上限",
+    "contract_ended": "委托合同已终止",
+    "previously_erased": "此前已删除",
+    "invalid_usage": "命令行无法理解",
+    "invalid_config": "设置、结构或策略文件无法使用",
+}
+"""Error codes in Chinese; for any other code the English message is shown."""
+
+
+def chinese() -> bool:
+    """Whether people are spoken to in Chinese: LC_ALL, then LC_MESSAGES, then LANG begins with `zh`."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return value.lower().startswith("zh")
+    return False
+
+
+def text(key: str, **parts: object) -> str:
+    """One message of the catalogue in the language of the locale."""
+    return _TEXTS[key][chinese()].format(**parts)
+
+
+def of_code(code: str, message: str) -> str:
+    """An error's sentence: in Chinese where the catalogue knows its code, else as it is."""
+    return _CODES.get(code, message) if chinese() else message

@@ -1,0 +1,110 @@
+"""How results leave the command line: data on stdout, everything said to people on stderr.
+
+With `--json` stdout holds one JSON document and stderr at most one error object (docs/interface.md).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import typer
+
+from cli import messages
+from vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE: Final = 200
+"""Columns of a table that goes to a file or pipe: wide enough that nothing is cut."""
+
+Cell = object
+Progress = Callable[[int, int], None]
+
+
+class Output:
+    """The two streams, for people or (`json`) for programs."""
+
+    def __init__(self, *, json: bool) -> None:
+        self.json = json
+
+    def document(self, data: object) -> None:
+        """Print one JSON document; `data` is anything msgspec encodes."""
+        typer.echo(msgspec.json.encode(data))
+
+    def line(self, text: str) -> None:
+        """Print a line of data to stdout, for people; control characters can't reach the terminal."""
+        typer.echo(_printable(text))
+
+    def note(self, key: str, **parts: object) -> None:
+        """Say something to a person, on stderr; nothing with `--json`."""
+        if not self.json:
+            typer.echo(_printable(messages.text(key, **parts)), err=True)
+
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
+        """Print a table to stdout."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=Text(_printable(title)) if title else None, title_justify="left")
+        for name in titles:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_printable("" if cell is None else str(cell))) for cell in row))
+        _console(stderr=False).print(table)
+
+    def error(self, error: VaultError) -> None:
+        """Report a failure on stderr: an object with `--json`, else two lines."""
+        if self.json:
+            said = {
+                "code": error.code,
+                "message": error.message,
+                "field": error.field,
+                "row": error.row,
+                "remedy": error.remedy,
+            }
+            index = getattr(error, "index", None)
+            said |= {} if index is None else {"index": index}
+            typer.echo(msgspec.json.encode({"error": said}), err=True)
+            return
+        where = f" [{error.field}]" if error.field else ""
+        where += f" [#{error.row}]" if error.row else ""
+        sentence = messages.of_code(error.code, error.message)
+        typer.echo(_printable(f"{messages.text('error')}: {sentence}{where} ({error.code})"), err=True)
+        typer.echo(_printable(f"{messages.text('hint')}: {error.remedy or 'cvault --help'}"), err=True)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress | None]:
+        """A progress bar on stderr while a block runs; None where stderr is no terminal."""
+        if self.json or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=_console(stderr=True)) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else WIDE
+    return Console(file=stream, width=width, highlight=False, markup=False)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: what came from a file must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def plain(value: msgspec.Raw | None) -> Any:
+    """A disclosed value as a person reads it."""
+    return None if value is None else msgspec.json.decode(value)

@@ -1,0 +1,123 @@
+"""Small words of the command line into typed values; every refusal names the option, never the input."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vault.errors import Invalid
+from vault.model import View
+
+if TYPE_CHECKING:
+    from vault.access.tokens import Limits
+
+_TTL: Final = re.compile(r"([0-9]{1,6})([smh]?)")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_MICROSECONDS: Final = 1_000_000
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """`a,b` as names; None stays None."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def views(text: str | None) -> dict[str, View] | None:
+    """`name=masked,phone=clear` as a ceiling; a field not listed becomes HIDDEN."""
+    listed = names(text)
+    if listed is None:
+        return None
+    found = {}
+    for part in listed:
+        name, _, view = part.partition("=")
+        if view.strip().upper() not in View.__members__:
+            raise _bad("fields", "a field has no view", "write name=masked,phone=clear")
+        found[name.strip()] = View[view.strip().upper()]
+    return found
+
+
+def ttl(text: str | None) -> int | None:
+    """`15m`, `2h` or `3600s` as µs."""
+    if text is None:
+        return None
+    found = _TTL.fullmatch(text.strip())
+    if found is None:
+        raise _bad("ttl", "not a span of time", "write 15m, 2h or 3600s")
+    return int(found[1]) * _SECONDS[found[2]] * _MICROSECONDS
+
+
+def refs(texts: list[str]) -> list[tuple[str, str]]:
+    """`KIND:EXTERNAL_ID` as pairs."""
+    found = []
+    for text in texts:
+        kind, colon, external = text.partition(":")
+        if not (kind and colon and external):
+            raise _bad("ref", "not of the form KIND:EXTERNAL_ID", "write borrower:AJ001")
+        found.append((kind, external))
+    return found
+
+
+def day(text: str | None, field: str) -> date | None:
+    """An ISO day."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _bad(field, "not a day", "write YYYY-MM-DD") from None
+
+
+def instant(text: str | None, field: str) -> int | None:
+    """An ISO instant as µs UTC; without a zone it is UTC, a day alone is its first moment."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise _bad(field, "not a time", "write 2026-03-01 or 2026-03-01T08:00:00Z") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return int(found.timestamp()) * _MICROSECONDS
+
+
+def limits(
+    *,
+    fields: str | None,
+    cases: str | None,
+    life: str | None,
+    max_uses: int | None,
+    depth: int | None,
+    audience: str | None,
+    actions: str | None,
+) -> Limits:
+    """The limits of a new token or link."""
+    from vault.access.tokens import Limits
+
+    bound, nodes, doings = names(cases), names(audience), names(actions)
+    return Limits(
+        fields=views(fields),
+        cases=None if bound is None else frozenset(bound),
+        ttl_us=ttl(life),
+        max_uses=max_uses,
+        depth=depth,
+        audience=None if nodes is None else frozenset(nodes),
+        actions=None if doings is None else frozenset(doings),
+    )
+
+
+def lines(path: Path, data: bytes) -> list[str]:
+    """A file of one id a line; empty lines don't count."""
+    try:
+        return [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise Invalid(
+            f"{path}: not UTF-8", code="invalid_file", field="ids", remedy="write one id a line"
+        ) from None
+
+
+def _bad(field: str, problem: str, remedy: str) -> Invalid:
+    return Invalid(
+        f"--{field.replace('_', '-')}: {problem}", code=f"invalid_{field}", field=field, remedy=remedy
+    )

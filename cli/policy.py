@@ -1,0 +1,147 @@
+"""Commands that look at the policy and the schema; they change nothing and need no token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import Call, command
+
+if TYPE_CHECKING:
+    from vault.access.policy import Policy
+
+Source = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A policy file [the vault's].")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the policy commands to their group."""
+    command(app, "check")(check)
+    command(app, "explain")(explain)
+    command(app, "diff")(diff)
+
+
+def register_schema(app: typer.Typer) -> None:
+    """Add the schema commands to their group."""
+    command(app, "check")(schema_check)
+
+
+def _load(call: Call, path: Path | None) -> Policy:
+    """A policy: from a file, else the tenant's own or the vault's; where there is no vault, the built-in one."""
+    from vault.access.policy import Policy, default_text
+    from vault.schema import builtin
+
+    own = call.folder / f"policy-{call.tenant}.toml"
+    path = path or (own if own.exists() else call.folder / "policy.toml")
+    if path == call.folder / "policy.toml" and not (call.folder / "vault.toml").exists():
+        return Policy.load(default_text(), builtin())
+    return Policy.load(call.read(path, "policy").decode("utf-8", "replace"), builtin())
+
+
+def check(call: Call, file: Source = None) -> None:
+    """Check a policy; exits 2 where it must not be used."""
+    from vault.access.policy_lint import demand_sound, lint
+
+    policy = _load(call, file)
+    findings = lint(policy, policy.schema)
+    if call.out.json:
+        call.out.document({"policy": policy.hash, "sandbox": policy.sandbox, "findings": findings})
+    else:
+        call.out.line(policy.hash)
+        if findings:
+            call.out.table(
+                ("level", "where", "message", "remedy"),
+                [(f.level, f.where, f.message, f.remedy) for f in findings],
+            )
+    demand_sound(policy, policy.schema)
+    call.out.note("policy.sound")
+
+
+def explain(
+    call: Call,
+    role: Annotated[str, typer.Argument(help="The role.")],
+    purpose: Annotated[str, typer.Argument(help="The purpose.")],
+    file: Annotated[Path | None, typer.Option("--policy", help="A policy file [the vault's].")] = None,
+) -> None:
+    """Show what a role sees for a purpose, field by field, and which grant says so."""
+    from vault.access.policy_diff import explain as explained
+
+    policy = _load(call, file)
+    cell = policy.cell(role, purpose)
+    rows = explained(policy, role, purpose)
+    if call.out.json:
+        call.out.document(
+            {
+                "role": role,
+                "purpose": purpose,
+                "actions": sorted(cell.actions),
+                "case_bound": policy.case_bound(role, purpose),
+                "finds": [{"kind": k, "field": f, "cap": cap} for (k, f), cap in sorted(cell.finds.items())],
+                "items": rows,
+            }
+        )
+        return
+    kinds = policy.schema.kinds
+    call.out.table(
+        ("kind", "field", "", "view", "grant", "why"),
+        [(r.kind, r.field, kinds[r.kind].fields[r.field].zh, r.view, r.grant, r.source) for r in rows],
+        title=f"{role} + {purpose}: {', '.join(sorted(cell.actions))}",
+    )
+
+
+def diff(
+    call: Call,
+    old: Annotated[Path, typer.Argument(help="The policy as it was.")],
+    new: Annotated[Path, typer.Argument(help="The policy as it would be.")],
+) -> None:
+    """Say what a change of policy would show to whom; widenings first."""
+    from vault.access.policy_diff import diff as changes
+
+    found = changes(_load(call, old), _load(call, new))
+    if call.out.json:
+        call.out.document({"items": found})
+        return
+    for change in found:
+        call.out.line(f"{'+' if change.widening else '-'} {change.sentence}")
+    if not found:
+        call.out.note("policy.same")
+
+
+def schema_check(
+    call: Call,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A schema [built in].")] = None,
+) -> None:
+    """Check a schema whole: every field classified, masked and sealed."""
+    from vault.schema import Schema, builtin
+
+    schema = builtin() if file is None else Schema.load(call.read(file, "schema").decode("utf-8", "replace"))
+    if call.out.json:
+        call.out.document(
+            {"schema": schema.hash, "kinds": {n: list(k.fields) for n, k in schema.kinds.items()}}
+        )
+    else:
+        call.out.table(
+            ("kind", "field", "", "type", "class", "sensitive", "compartment", "mask", "open"),
+            [
+                (
+                    kind.name,
+                    f.name,
+                    f.zh,
+                    f.type,
+                    f.classification,
+                    _yes(f.sensitive),
+                    f.compartment,
+                    f.mask,
+                    _yes(f.open),
+                )
+                for kind in schema.kinds.values()
+                for f in kind.fields.values()
+            ],
+            title=schema.hash,
+        )
+    call.out.note("schema.sound")
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - a word for a table
+    return "yes" if value else ""

@@ -1,0 +1,245 @@
+"""Commands about records: import, write, list, read, find, and the demo."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from cli import parsing
+from cli.context import Call, command
+from cli.output import plain
+from vault.errors import Invalid
+from vault.model import Disclosure, ItemError, Shown
+
+if TYPE_CHECKING:
+    from vault.access.tokens import Credential
+    from vault.reading import Reading
+    from vault.vault import Vault
+
+PARTIAL: Final = 6
+_EXITS: Final = {"not_found": 4, "integrity": 5, "log_unavailable": 7, "unavailable": 7, "epoch_destroyed": 7}
+"""Exit codes of single records' refusals; every other one is a denial."""
+DENIED: Final = 3
+
+Fields = Annotated[str | None, typer.Option("--fields", help="Only these: a,b.")]
+Kind = Annotated[str, typer.Option("--kind", help="The kind of record.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    command(app, "import")(import_)
+    command(app, "write")(write)
+    command(app, "list", chooses=True)(list_)
+    command(app, "read", chooses=True)(read)
+    command(app, "find", chooses=True)(find)
+
+
+def import_(
+    call: Call,
+    file: Annotated[Path, typer.Argument(help="A CSV or tab-separated export.")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="The layout: borrower, case, contact_attempt, promise.")
+    ],
+    mapping: Annotated[Path | None, typer.Option("--map", help="Headers that are not known by name.")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
+) -> int:
+    """Import an export: good rows are stored, bad ones named in a report without their values."""
+    out = call.out
+    with call.open() as vault, out.progress("import") as progress:
+        credential = call.credential(vault, "importer", "import")
+        done = vault.writing(call.tenant).import_file(
+            credential, file, kind=kind, report=report or _report(call.folder), encoding=encoding,
+            mapping=mapping, dry_run=dry_run, progress=progress,
+        )  # fmt: skip
+    if out.json:
+        out.document(done)
+    else:
+        stored = ", ".join(f"{kind} {count}" for kind, count in sorted(done.stored.items())) or "0"
+        out.table(
+            ("rows", "stored", "unchanged", "rejected"), [(done.rows, stored, done.unchanged, done.rejected)]
+        )
+    if dry_run:
+        out.note("import.dry")
+    if done.unknown:
+        out.note("import.unknown", columns=", ".join(done.unknown))
+    out.note("import.report", report=done.report)
+    return PARTIAL if done.rejected else 0
+
+
+def _report(folder: Path) -> Path:
+    """A place of its own for each import's report, in the vault's folder."""
+    reports = folder / "reports"
+    reports.mkdir(mode=0o700, exist_ok=True)
+    return (
+        reports / f"import-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}.jsonl"
+    )
+
+
+def write(call: Call) -> None:
+    """Write records given as JSON on stdin: {"kind","ref","values":{…},"cases":[…]}, or a list of such."""
+    from vault.intake.records import drafts_of
+
+    data = sys.stdin.buffer.read()
+    with call.open() as vault:
+        tenancy = vault.tenancy(call.tenant)
+        drafts = drafts_of(data, tenancy.schema, tenancy.today())
+        done = vault.writing(call.tenant).write(call.credential(vault, "importer", "import"), drafts)
+    if call.out.json:
+        call.out.document(done)
+    else:
+        for record in done.records:
+            call.out.line(record)
+    call.out.note("write.done", stored=sum(done.stored.values()), unchanged=done.unchanged)
+
+
+def list_(
+    call: Call,
+    kind: Kind = "loan",
+    where: Annotated[str, typer.Option("--where", help="Over open attributes: 'stage=M3,product=…'.")] = "",
+    sort: Annotated[str | None, typer.Option("--sort", help="An open attribute; -F for descending.")] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Where the page before ended.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Records a page.")] = 50,
+    fields: Fields = None,
+) -> int:
+    """List records by their open attributes; every record shown has its entry in the log."""
+    with call.open() as vault:
+        credential = call.credential(vault, "collector", "repayment_reminder")
+        page = vault.reading(call.tenant).list_records(
+            credential, kind=kind, where=where, sort=sort, cursor=cursor, limit=limit,
+            fields=parsing.names(fields),
+        )  # fmt: skip
+        if call.out.json:
+            call.out.document(page)
+        else:
+            _show(call, vault, page.items, page.errors)
+    if page.cursor:
+        call.out.note("list.more", cursor=page.cursor)
+    return _outcome(page.items, page.errors)
+
+
+def read(
+    call: Call,
+    ids: Annotated[list[str] | None, typer.Argument(help="Record ids.")] = None,
+    ref: Annotated[list[str] | None, typer.Option("--ref", help="KIND:EXTERNAL_ID; repeatable.")] = None,
+    ids_file: Annotated[Path | None, typer.Option("--ids", help="A file of one record id a line.")] = None,
+    fields: Fields = None,
+) -> int:
+    """Read records, each field as role and purpose allow; every read is in the log before it is shown."""
+    wanted = list(ids or [])
+    if ids_file is not None:
+        wanted += parsing.lines(ids_file, call.read(ids_file, "ids"))
+    pairs = parsing.refs(ref or [])
+    if not wanted and not pairs:
+        raise Invalid(
+            "no record is named", code="invalid_usage", field="id", remedy="give ids, --ref or --ids"
+        )
+    with call.open() as vault:
+        credential = call.credential(vault, "collector", "repayment_reminder")
+        room = vault.reading(call.tenant)
+        wanted += room.resolve(credential, pairs) if pairs else []
+        found = _in_batches(room, credential, wanted, parsing.names(fields))
+        _release(call, vault, found)
+    return _outcome(found.items, found.errors)
+
+
+def _in_batches(
+    room: Reading, credential: Credential, ids: Sequence[str], fields: tuple[str, ...] | None
+) -> Disclosure:
+    """As many requests as the library's limit asks for; each is one use of the token."""
+    from vault.reading import MAX_BATCH
+
+    items: list[Shown] = []
+    errors: list[ItemError] = []
+    for start in range(0, len(ids), MAX_BATCH):
+        found = room.read(credential, ids[start : start + MAX_BATCH], fields=fields)
+        items, errors = items + found.items, errors + found.errors
+    return Disclosure(items=items, errors=errors)
+
+
+def find(
+    call: Call,
+    field: Annotated[str, typer.Option("--field", help="The field to look in; the value comes on stdin.")],
+    kind: Kind = "borrower",
+    fields: Fields = None,
+) -> int:
+    """Find records by a field's exact value, which is read from stdin and never from the command line."""
+    value = _value(call)
+    with call.open() as vault:
+        credential = call.credential(vault, "collector", "repayment_reminder")
+        found = vault.reading(call.tenant).find(
+            credential, field=field, value=value, kind=kind, fields=parsing.names(fields)
+        )
+        _release(call, vault, found)
+    return _outcome(found.items, found.errors)
+
+
+def _value(call: Call) -> str:
+    """The value on stdin's first line; at a terminal it is asked for without echo."""
+    if sys.stdin.isatty():
+        from cli import messages
+
+        text: str = typer.prompt(messages.text("value.prompt"), hide_input=True, err=True)
+    else:
+        try:
+            text = call_stdin()
+        except UnicodeDecodeError:
+            raise Invalid("stdin is not UTF-8", field="value", remedy="send the value as UTF-8") from None
+    text = text.rstrip("\r\n")
+    if not text.strip():
+        raise Invalid("no value on stdin", code="invalid_value", field="value", remedy="send it on stdin")
+    return text
+
+
+def call_stdin() -> str:
+    """All of stdin as UTF-8, whatever the locale says."""
+    return sys.stdin.buffer.read().decode("utf-8-sig")
+
+
+def _release(call: Call, vault: Vault, found: Disclosure) -> None:
+    if call.out.json:
+        call.out.document(found)
+    else:
+        _show(call, vault, found.items, found.errors)
+
+
+def _show(call: Call, vault: Vault, items: Sequence[Shown], errors: Sequence[ItemError]) -> None:
+    """A table for each kind: a row for a record, a column for a field, 中文 titles beside the names."""
+    schema = vault.tenancy(call.tenant).schema
+    for kind in dict.fromkeys(item.kind for item in items):
+        spec, alike = schema.kind(kind), [item for item in items if item.kind == kind]
+        names = [n for n in spec.fields if any(_seen(item, n) for item in alike)]
+        titles = ["record", "ref", *(f"{spec.fields[n].zh} {n}" for n in names)]
+        rows = [[item.record, item.ref, *(_cell(item, n) for n in names)] for item in alike]
+        call.out.table(titles, rows, title=f"{spec.zh} {kind}")
+    if not items and not errors:
+        call.out.note("read.none")
+    if errors:
+        call.out.table(("id", "code"), [(error.id, error.code) for error in errors])
+        call.out.note("read.some", count=len(errors))
+
+
+def _seen(item: Shown, name: str) -> bool:
+    return name in item.fields and item.fields[name].view != "HIDDEN"
+
+
+def _cell(item: Shown, name: str) -> object:
+    return plain(item.fields[name].value) if _seen(item, name) else None
+
+
+def _outcome(items: Sequence[Shown], errors: Sequence[ItemError]) -> int:
+    """0 if nothing failed, 6 if some did, the one code's own exit if everything failed by it."""
+    codes = {error.code for error in errors}
+    if not codes:
+        return 0
+    if items or len({_EXITS.get(code, DENIED) for code in codes}) > 1:
+        return PARTIAL
+    return _EXITS.get(codes.pop(), DENIED)

@@ -1,0 +1,249 @@
+"""Commands that let data go, or keep it: retention rules, plans and certificates; legal holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import parsing
+from cli.context import Call, command, write_secret
+from vault.errors import Invalid, NotFound, Tampered
+
+if TYPE_CHECKING:
+    from vault.ledger.note import VKey
+    from vault.vault import Vault
+
+PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the retention commands to their group."""
+    command(app, "rules")(rules)
+    command(app, "plan", chooses=True)(plan)
+    command(app, "execute", chooses=True)(execute)
+    command(app, "certificate")(certificate)
+    command(app, "verify")(verify)
+
+
+def register_holds(app: typer.Typer) -> None:
+    """Add the hold commands to their group."""
+    command(app, "add", chooses=True)(hold_add)
+    command(app, "release", chooses=True)(hold_release)
+    command(app, "list", chooses=True)(hold_list)
+
+
+def rules(call: Call) -> None:
+    """Show every retention rule with its source, its rank and how sure it is."""
+    from vault.retention.rules import builtin
+
+    found = builtin()
+    if call.out.json:
+        call.out.document({"digest": found.digest, "items": found.rules})
+        return
+    call.out.table(
+        ("rule", "kinds", "applies to", "effect", "rank", "source", "counts from", "period", "certainty", "profile"),
+        [
+            (
+                rule.id, ", ".join(rule.kinds), ", ".join(rule.applies_to), rule.effect, rule.rank, rule.cited,
+                " / ".join(rule.anchor), rule.period, rule.status, rule.profile,
+            )
+            for rule in found.rules
+        ],
+    )  # fmt: skip
+
+
+def plan(
+    call: Call,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The day to decide for, YYYY-MM-DD [today].")
+    ] = None,
+) -> None:
+    """Decide for every record what must go; changes nothing. Execute it once a second person approved."""
+    day = parsing.day(as_of, "as_of")
+    with call.open() as vault, call.out.progress("plan") as progress:
+        credential = call.credential(vault, "dpo", "administration")
+        made = vault.erasing(call.tenant).plan(credential, as_of=day, progress=progress)
+    if call.out.json:
+        call.out.document(
+            {
+                "plan": made.id,
+                "as_of": made.as_of,
+                "counts": made.counts,
+                "by_rule": made.by_rule,
+                "digest": made.digest,
+            }
+        )
+        return
+    call.out.table(
+        ("plan", "erase", "restrict", "keep"),
+        [(made.id, *(made.counts.get(n, 0) for n in ("erase", "restrict", "keep")))],
+    )
+    titles = list(dict.fromkeys(key for row in made.by_rule for key in row))
+    call.out.table(titles, [[row.get(key) for key in titles] for row in made.by_rule])
+    call.out.note("plan.made", plan=made.id, as_of=made.as_of)
+    call.out.note("plan.next", plan=made.id)
+
+
+def execute(
+    call: Call,
+    plan: PlanId,
+    yes: Annotated[bool, typer.Option("--yes", help="In a sandbox: record your own approval.")] = False,
+) -> None:
+    """Carry out an approved plan; run again after a crash, it finishes what it began."""
+    with call.open() as vault, call.out.progress("execute") as progress:
+        credential = call.credential(vault, "dpo", "administration")
+        done = vault.erasing(call.tenant).execute(credential, plan, yes=yes, progress=progress)
+    folder = call.folder / "certificates"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = (folder / f"{done.plan}.json").absolute()
+    write_secret(path, done.certificate.encode())
+    if call.out.json:
+        call.out.document(
+            {
+                "plan": done.plan,
+                "erased": done.erased,
+                "restricted": done.restricted,
+                "remaining": done.remaining,
+                "certificate": str(path),
+            }
+        )
+    else:
+        call.out.table(
+            ("plan", "erased", "restricted", "remaining"),
+            [(done.plan, done.erased, done.restricted, done.remaining)],
+        )
+    call.out.note("plan.done", erased=done.erased, restricted=done.restricted, remaining=done.remaining)
+    call.out.note("certificate.written", file=path)
+
+
+def certificate(
+    call: Call,
+    plan: PlanId,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where it goes [stdout].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Print the certificate of an executed plan; it holds no personal data."""
+    path = None if out is None else call.claim(out, force=force)
+    with call.open() as vault:
+        text = vault.erasing(call.tenant).certificate(plan)
+    if path is None:
+        typer.echo(text)
+        return
+    write_secret(path, text.encode())
+    if call.out.json:
+        call.out.document({"plan": plan, "certificate": str(path)})
+    call.out.note("certificate.written", file=path)
+
+
+def verify(
+    call: Call,
+    cert: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate file.")],
+    vkey: Annotated[
+        Path | None, typer.Option("--vkey", help="A file with the log's public key [DIR/log.vkey].")
+    ] = None,
+) -> None:
+    """Check a certificate's signature, and that the log still holds the entries it names."""
+    from vault.erasing import verify_certificate
+
+    text = call.read(cert, "certificate").decode("utf-8", "replace")
+    here = (call.folder / "vault.toml").exists()
+    said = verify_certificate(text, _key(call, vkey, here=here))
+    if here:
+        with call.open() as vault:
+            _in_log(vault, call.tenant, said)
+    if call.out.json:
+        call.out.document({"signature": "ok", "log": "ok" if here else None, "certificate": said})
+    else:
+        call.out.table(("", ""), [(k, v) for k, v in said.items() if not isinstance(v, (dict, list))])
+    call.out.note("certificate.good")
+    call.out.note("certificate.logged" if here else "certificate.alone")
+
+
+def _key(call: Call, path: Path | None, *, here: bool) -> VKey:
+    """The log's public key: from the file named, else from the vault's own."""
+    from vault.ledger.note import VKey
+
+    if path is None and call.tenant != "main" and here:
+        with call.open() as vault:
+            return vault.vkey(call.tenant)
+    data = call.read(path or call.folder / "log.vkey", "vkey")
+    return VKey.parse(data.decode("utf-8", "replace").strip())
+
+
+def _in_log(vault: Vault, tenant: str, said: dict[str, Any]) -> None:
+    """Demand that the entries a certificate names stand in the log, as what it calls them.
+
+    Raises:
+        Tampered: One is missing or of another kind, or the certificate is another log's.
+    """
+    from vault.ledger import stub
+
+    room = vault.auditing(tenant)
+    if said.get("origin") != room.vkey.name:
+        raise Tampered(
+            "the certificate speaks of another log", remedy="give the --vault and --tenant it names"
+        )
+    for kind, index in dict(said["entries"]).items():
+        try:
+            found = stub.decode(room.stub(int(index))).k
+        except NotFound:
+            found = ""
+        if found != kind:
+            raise Tampered(
+                "the log lacks an entry that the certificate names",
+                index=int(index),
+                remedy="cvault log verify",
+            )
+
+
+def hold_add(
+    call: Call,
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    number: Annotated[str, typer.Option("--number", help="The order's number.")],
+    authority: Annotated[str, typer.Option("--authority", help="Who ordered it.")],
+    until: Annotated[str, typer.Option("--until", help="Its last day, YYYY-MM-DD.")],
+) -> None:
+    """Put a legal hold on records: with number, authority and end date, or not at all."""
+    from vault.model import Hold
+
+    parsing.day(until, "until")
+    hold = Hold(number=number, authority=authority, until=until)
+    with call.open() as vault:
+        credential = call.credential(vault, "dpo", "administration")
+        count = vault.erasing(call.tenant).add_hold(credential, records, hold)
+    _held(call, "hold.added", count, len(set(records)))
+
+
+def hold_release(
+    call: Call,
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    number: Annotated[str, typer.Option("--number", help="The order's number.")],
+) -> None:
+    """Release a hold by its number."""
+    with call.open() as vault:
+        credential = call.credential(vault, "dpo", "administration")
+        count = vault.erasing(call.tenant).release_hold(credential, records, number)
+    _held(call, "hold.released", count, len(set(records)))
+
+
+def _held(call: Call, key: str, count: int, asked: int) -> None:
+    if call.out.json:
+        call.out.document({"records": count, "asked": asked})
+    call.out.note(key, count=count)
+    if not count:
+        raise NotFound
+
+
+def hold_list(call: Call) -> None:
+    """List every hold there is."""
+    with call.open() as vault:
+        found = vault.erasing(call.tenant).holds(call.credential(vault, "dpo", "administration"))
+    if call.out.json:
+        call.out.document({"items": found})
+        return
+    call.out.table(
+        ("record", "kind", "number", "authority", "until"),
+        [(h.record, h.kind, h.number, h.authority, h.until) for h in found],
+    )

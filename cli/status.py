@@ -1,0 +1,179 @@
+"""Commands that look a vault over: status and doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from cli.context import Call, command
+from vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from vault.tenancy import Tenancy
+    from vault.vault import Vault
+
+Finding = dict[str, str]
+_OTHERS: Final = 0o077
+"""The permission bits of everybody but the owner."""
+_LEVELS: Final = ("error", "warning", "info")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    command(app, "status")(status)
+    command(app, "doctor")(doctor)
+
+
+def epochs(t: Tenancy) -> list[dict[str, Any]]:
+    """The tenant's epochs with their dates as ISO 8601."""
+    from vault.config import iso
+
+    return [
+        {
+            "epoch": row.epoch,
+            "created": iso(row.created),
+            "retired": iso(row.retired) if row.retired else None,
+            "destroy_after": iso(row.destroy_after) if row.destroy_after else None,
+            "destroyed": iso(row.destroyed) if row.destroyed else None,
+        }
+        for row in t.stores.keys.epochs(t.name)
+    ]
+
+
+def status(call: Call) -> None:
+    """Show what is in the vault, without any record: counts, log, epochs, open plans, policy, keys held."""
+    with call.open() as vault:
+        said = _status(call, vault)
+    if call.out.json:
+        call.out.document(said)
+        return
+    rows = [(name, _said(value)) for name, value in said.items() if name not in {"records", "log", "epochs"}]
+    call.out.table(("", ""), rows, title="SANDBOX 沙箱" if said["sandbox"] else "")
+    call.out.table(("kind", "records"), list(said["records"].items()))
+    call.out.table(("", ""), [(n, said["log"][n]) for n in ("origin", "size", "last")], title="log")
+    call.out.table(("epoch", "created", "retired", "destroyed"), [
+        (e["epoch"], e["created"], e["retired"], e["destroyed"]) for e in said["epochs"]
+    ])  # fmt: skip
+
+
+def _said(value: object) -> object:
+    return ", ".join(map(str, value)) or "–" if isinstance(value, list) else value
+
+
+def _status(call: Call, vault: Vault) -> dict[str, Any]:
+    from vault.config import iso
+    from vault.ledger.registry import Plan, Request
+
+    t, settings = vault.tenancy(call.tenant), vault.config.settings
+    registry, now = t.journal.registry(), t.clock()
+    head = t.stores.ledger.head(t.name)
+    counts = {kind: t.stores.records.count(t.name, kind) for kind in t.schema.kinds}
+    done = {plan.id for plan in registry.all(Plan) if plan.state == "done"}
+    return {
+        "vault": str(call.folder.absolute()),
+        "id": settings.id,
+        "sandbox": settings.sandbox,
+        "applies_to": settings.applies_to,
+        "node": settings.node,
+        "tenant": t.name,
+        "tenants": vault.tenants,
+        "policy": t.policy.hash,
+        "schema": t.schema.hash,
+        "compartments": sorted(t.keys.held),
+        "plans": [p.id for p in registry.all(Plan) if p.id not in done],
+        "requests": [r.id for r in registry.all(Request) if r.expires > now and r.id not in done],
+        "records": {kind: count for kind, count in counts.items() if count},
+        "log": {
+            "origin": t.keys.origin,
+            "size": head.size if head else 0,
+            "last": iso(head.last_t) if head else None,
+            "checkpoint": t.journal.checkpoint(),
+        },
+        "epochs": epochs(t),
+    }
+
+
+def doctor(call: Call) -> int:
+    """Look for what endangers the vault: file modes, key folder, stores, policy, rules, clock, log head."""
+    findings = [*_files(call.folder, call.keys)]
+    try:
+        with call.open() as vault:
+            findings += [*_settings(vault)]
+            for tenant in vault.tenants:
+                findings += [*_tenant(vault, tenant)]
+    except VaultError as error:
+        findings.append(_finding("error", "open", error.message, error.remedy))
+    findings.sort(key=lambda finding: _LEVELS.index(finding["level"]))
+    failed = any(finding["level"] == "error" for finding in findings)
+    if call.out.json:
+        call.out.document({"ok": not failed, "findings": findings})
+    else:
+        call.out.table(
+            ("level", "check", "message", "remedy"),
+            [(f["level"], f["check"], f["message"], f["remedy"]) for f in findings],
+        )
+        if not failed:
+            call.out.note("doctor.well")
+    return 1 if failed else 0
+
+
+def _finding(level: str, check: str, message: str, remedy: str) -> Finding:
+    return {"level": level, "check": check, "message": message, "remedy": remedy}
+
+
+def _files(folder: Path, keys: Path | None) -> Iterator[Finding]:
+    """Secrets that others may read are an error, other files a warning."""
+    secret = {*folder.glob("*.principal"), *(keys or folder / "keys").rglob("*")}
+    for path in sorted({*secret, *folder.glob("*.db"), *folder.glob("*.toml"), folder}):
+        if path.exists() and path.stat().st_mode & _OTHERS:
+            level = "error" if path in secret else "warning"
+            mode = "700" if path.is_dir() else "600"
+            yield _finding(level, "modes", f"others than the owner may open {path}", f"chmod {mode} {path}")
+
+
+def _settings(vault: Vault) -> Iterator[Finding]:
+    folder = vault.config.folder.resolve()
+    if vault.provider.folder.resolve().is_relative_to(folder):
+        yield _finding(
+            "warning", "keys", "the keys lie beside the stores: whoever copies the folder has both",
+            "move keys/ elsewhere and name it in vault.toml",
+        )  # fmt: skip
+    if vault.config.settings.sandbox:
+        yield _finding("info", "sandbox", "this is a learning vault", "make another one for real data")
+
+
+def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
+    """Policy, clock, head and epochs of one tenant."""
+    from vault.access.policy_lint import lint
+    from vault.journal import CLOCK_TOLERANCE
+    from vault.retention import rules
+
+    t = vault.tenancy(tenant)
+    for found in lint(t.policy, t.schema):
+        yield _finding(found.level, "policy", f"{tenant}: {found.where}: {found.message}", found.remedy)
+    if tenant == vault.tenants[0]:
+        for notice in rules.lint(t.rules, t.today()):
+            level = "error" if notice.level == "error" else "info"
+            yield _finding(level, "rules", f"{notice.rule}: {notice.message}", "docs/retention.md")
+    try:
+        head = t.journal.checked(t.stores.ledger.head(tenant))
+        t.journal.registry()
+    except VaultError as error:
+        yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
+        return
+    if head.last_t > t.clock() + CLOCK_TOLERANCE:
+        yield _finding(
+            "error", "clock", f"{tenant}: the clock is behind the log's last entry", "set the clock"
+        )
+    due = [
+        row.epoch
+        for row in t.stores.keys.epochs(tenant)
+        if row.destroy_after is not None and row.destroyed is None and row.destroy_after <= t.clock()
+    ]
+    if due:
+        yield _finding(
+            "warning", "epochs", f"{tenant}: {len(due)} retired epochs are due", "cvault keys destroy"
+        )

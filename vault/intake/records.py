@@ -1,0 +1,177 @@
+"""Single records into drafts: what `cvault write` and other programs send, normalised like an import.
+
+    record = {"kind": K, "ref": EXTERNAL_ID?, "values": {FIELD: TEXT, …}, "cases": [CASE_NUMBER, …]?}
+
+No error holds a value, nor what the JSON reader says of one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import msgspec
+
+from vault.errors import Invalid
+from vault.intake import numbers, values
+from vault.intake.fold import bad
+from vault.intake.rows import _DAYS_AHEAD as DAYS_AHEAD  # the same days as for a file's rows
+from vault.model import Draft, Word
+from vault.schema import KindSpec, Schema, amount_band
+
+MAX_RECORDS: Final = 1000
+"""Records in one request at most."""
+
+
+class Given(Word, forbid_unknown_fields=True):
+    """One record as it is sent; a blank value counts as none."""
+
+    kind: str
+    values: dict[str, str]
+    ref: str | None = None
+    cases: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the kind, never the values."""
+        return f"<Given {self.kind}>"
+
+    __str__ = __repr__
+
+
+def drafts_of(data: bytes, schema: Schema, today: dt.date) -> list[Draft]:
+    """JSON text into drafts: one record or a list of them.
+
+    Args:
+        data: UTF-8.
+        schema: Types and required fields.
+        today: The day of the write, Asia/Shanghai.
+
+    Raises:
+        Invalid: Names the record (`row`, from 1) and field at fault; nothing of the input is repeated.
+    """
+    try:
+        given = msgspec.json.decode(data, type=list[Given] | Given)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Invalid(
+            "not records as JSON",
+            code="invalid_json",
+            field="stdin",
+            remedy='send {"kind": …, "ref": …, "values": {field: text}, "cases": […]} or a list of such',
+        ) from None
+    records = given if isinstance(given, list) else [given]
+    if not 0 < len(records) <= MAX_RECORDS:
+        raise Invalid(
+            f"not 1 to {MAX_RECORDS} records", code="invalid_batch", field="stdin", remedy="split them"
+        )
+    return [draft_of(record, schema, today, row=number) for number, record in enumerate(records, 1)]
+
+
+def draft_of(given: Given, schema: Schema, today: dt.date, row: int = 0) -> Draft:
+    """One record into a draft.
+
+    Raises:
+        Invalid: Unknown kind or field, a value that is none of its field's type, or a required one missing.
+    """
+    try:
+        spec = schema.kind(given.kind)
+        found = _normalised(spec, given.values)
+        _derive(spec, found, today)
+        _demand_required(spec, found)
+        cases = _cases(given, found)
+        return Draft(
+            kind=spec.name,
+            ref=_ref(spec, given, found, cases),
+            row=row,
+            values=found,
+            anchors=_anchors(found, today),
+            cases=cases,
+        )
+    except Invalid as error:
+        raise Invalid(
+            error.message, code=error.code, field=error.field, row=row or None, remedy=error.remedy
+        ) from None
+
+
+def _normalised(spec: KindSpec, given: dict[str, str]) -> dict[str, str]:
+    found = {}
+    for name, text in given.items():
+        field = spec.field(_known_name(spec, name))
+        if field.derived and field.type == "code":
+            raise Invalid(
+                "a band is computed, never given", code="invalid_field", field=name, remedy="leave it out"
+            )
+        if text.strip() in values.BLANKS:
+            continue
+        try:
+            found[name] = values.normalise(field.type, text)
+        except Invalid as error:
+            raise Invalid(
+                error.message, code=error.code, field=f"{spec.name}.{name}", remedy=error.remedy
+            ) from None
+    return found
+
+
+def _known_name(spec: KindSpec, name: str) -> str:
+    """The name, if it is a field's; an unknown one isn't repeated, for it may be a value."""
+    if name not in spec.fields:
+        raise Invalid(
+            f"{spec.name} has no such field", code="invalid_field", field=spec.name,
+            remedy="use one of: " + ", ".join(spec.fields),
+        )  # fmt: skip
+    return name
+
+
+def _derive(spec: KindSpec, found: dict[str, str], today: dt.date) -> None:
+    """Add what is computed; refuse days to come and a birth date that the ID number contradicts."""
+    birth = numbers.id_birth(found["id_number"]) if spec.name == "borrower" and "id_number" in found else None
+    if birth is not None and found.setdefault("birth_date", birth.isoformat()) != birth.isoformat():
+        raise Invalid(
+            "not the birth date in the ID number", code="invalid_date", field="borrower.birth_date",
+            remedy="compare both with the document",
+        )  # fmt: skip
+    if "outstanding" in found and "outstanding_band" in spec.fields:
+        found["outstanding_band"] = amount_band(found["outstanding"])
+    for name, value in found.items():
+        ahead = DAYS_AHEAD.get(f"{spec.name}.{name}")
+        if ahead is not None and value > (today + dt.timedelta(days=ahead)).isoformat():
+            raise Invalid(
+                "a day to come",
+                code="invalid_date",
+                field=f"{spec.name}.{name}",
+                remedy="compare it with the source",
+            )
+
+
+def _demand_required(spec: KindSpec, found: dict[str, str]) -> None:
+    for field in spec.fields.values():
+        if field.required and field.name not in found:
+            raise Invalid(
+                "empty, and required",
+                code="invalid_required",
+                field=f"{spec.name}.{field.name}",
+                remedy="give it",
+            )
+
+
+def _cases(given: Given, found: dict[str, str]) -> tuple[str, ...]:
+    """The case numbers given, the record's own first."""
+    named = [values.normalise("ref", case) for case in given.cases]
+    own = [found["case_number"]] if "case_number" in found else []
+    return tuple(dict.fromkeys([*own, *named]))
+
+
+def _ref(spec: KindSpec, given: Given, found: dict[str, str], cases: tuple[str, ...]) -> str | None:
+    """The external id: as given or by the kind's own field; a borrower without one goes by the first case."""
+    own = found.get(spec.ref or "")
+    if given.ref is None:
+        return own or (cases[0] if spec.name == "borrower" and cases else None)
+    ref = values.normalise("ref", given.ref)
+    if own is not None and own != ref:
+        raise bad("ref", "not what the record's own number says", "leave one of them out")
+    return ref
+
+
+def _anchors(found: dict[str, str], today: dt.date) -> dict[str, str]:
+    """The days retention counts from."""
+    placed = {"placed_on": found["placed_on"]} if "placed_on" in found else {}
+    return {"imported_on": today.isoformat(), **placed}
