@@ -226,6 +226,7 @@ def export(
             _spoil(row, bad[n])
         elif not clean and rng.random() < 0.15:  # noqa: PLR2004  about every seventh row, as exports have it
             _UNTIDY[rng.randrange(len(_UNTIDY))](row)
+            _lower_id(row)
         yield row
 
 
@@ -355,7 +356,7 @@ def _wide_amount(row: Row) -> None:
 
 
 _UNTIDY: Final = (
-    _wide_phone, _spaced_phone, _spaced_card, _dressed_amount, _slashed_date, _lower_id, _padded_name,
+    _wide_phone, _spaced_phone, _spaced_card, _dressed_amount, _slashed_date, _padded_name,
     _wide_amount,
 )  # fmt: skip
 """What an import has to put up with: each can be read for certain."""
