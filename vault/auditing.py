@@ -140,7 +140,7 @@ class Auditing:
         about, bit = self._bit(q.field)
         subject = self._subject(q.subject)
         return EntryFilter(
-            tags=self._tags(subject) if subject else None,
+            tags=self._every_tag(subject) if subject else None,
             actor=self._principal(q.actor) if q.actor else None,
             purpose=q.purpose,
             kind=q.kind,
@@ -183,12 +183,22 @@ class Auditing:
             raise NotFound
         return subject
 
-    def _tags(self, subject: str) -> list[bytes]:
-        """Every tag the subject has had: entries 0 to n-1, so none of them can be left out unseen."""
+    def _every_tag(self, subject: str) -> list[bytes]:
+        """The tags of all the subject's entries; refuses a counter turned back and a gap in the tag index."""
+        tags = self._tags(subject, more=1)
+        rows = self._t.stores.ledger.query(self._t.name, EntryFilter(tags=tags, limit=len(tags) + 1))
+        found = {row.tag for row in rows}
+        beyond = tags[-1] in found and len(self._tags(subject)) < len(tags)  # not merely written meanwhile
+        if beyond or len(rows) > len(found) or not found.issuperset(tags[:-1]):
+            raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
+        return tags[:-1]
+
+    def _tags(self, subject: str, more: int = 0) -> list[bytes]:
+        """Every tag the subject has had, entries 0 to n-1, and the `more` that would follow."""
         secret = self._t.keeping.log_secrets([subject])[subject]
         handle = mac.handle(self._t.keys.handle_key, "subject", subject)
         count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
-        return [mac.tag(key, number) for number in range(count)]
+        return [mac.tag(key, number) for number in range(count + more)]
 
     def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
         opened = self._bodies(rows)
@@ -232,24 +242,13 @@ class Auditing:
 
     def _line(self, row: EntryRow, whom: Whom | None, registry: Registry) -> Line:
         return Line(
-            index=row.idx,
-            time=iso(row.t),
-            kind=row.kind,
-            actor=row.actor,
-            actor_name=self._t.name_of(registry, row.actor),
-            role=row.role,
-            purpose=row.purpose,
-            case=whom.case if whom else None,
-            subject=whom.subject if whom else None,
-            record=whom.record if whom else None,
-            about=row.about,
-            fields=self._fields(row),
-            outcome=row.outcome,
-            reason=row.reason,
-            policy=row.policy,
-            token=row.token,
+            index=row.idx, time=iso(row.t), kind=row.kind, actor=row.actor,
+            actor_name=self._t.name_of(registry, row.actor), role=row.role, purpose=row.purpose,
+            case=whom.case if whom else None, subject=whom.subject if whom else None,
+            record=whom.record if whom else None, about=row.about, fields=self._fields(row),
+            outcome=row.outcome, reason=row.reason, policy=row.policy, token=row.token,
             detail=whom.detail if whom else None,
-        )
+        )  # fmt: skip
 
     def _fields(self, row: EntryRow) -> dict[str, str]:
         if row.about not in self._t.schema.kinds:
@@ -285,17 +284,19 @@ class Auditing:
 
     def walk(self, progress: Callable[[int], None] | None = None) -> Checked:
         """The check alone, without a token and without an entry."""
+        checkpoints = self._t.stores.ledger.checkpoints(self._t.name)  # before the head: the log may grow
         head = self._t.stores.ledger.head(self._t.name)
         if head is None:
             raise Tampered("the access log has no head", index=0)
         found = walking.verify(
-            self._rows(),
+            self._rows(head.size),
             head_size=head.size,
             head_root=Frontier.from_bytes(head.size, head.edge).root(),
-            checkpoints=self._t.stores.ledger.checkpoints(self._t.name),
+            checkpoints=checkpoints,
             vkey=self.vkey,
             progress=progress,
         )
+        self._refuse_beyond(head.size)
         self._t.journal.checked(head)
         self._t.journal.registry_of(None, head)
         return Checked(
@@ -307,9 +308,18 @@ class Auditing:
             kinds=dict(found.kinds),
         )
 
-    def _rows(self) -> Iterator[walking.Row]:
+    def _refuse_beyond(self, size: int) -> None:
+        """Rows beyond the head are in no tree: put there beside the vault, unless the log grew meanwhile."""
+        beyond = self._t.stores.ledger.entries(self._t.name, size, 1)
+        head = self._t.stores.ledger.head(self._t.name)
+        if beyond and (head is None or head.size <= size):
+            raise Tampered("there are entries beyond the log's head", index=size)
+
+    def _rows(self, size: int) -> Iterator[walking.Row]:
         start = 0
-        while rows := self._t.stores.ledger.entries(self._t.name, start, PAGE):
+        while start < size and (
+            rows := self._t.stores.ledger.entries(self._t.name, start, min(PAGE, size - start))
+        ):
             for row in rows:
                 yield walking.Row(
                     idx=row.idx,
@@ -333,13 +343,16 @@ class Auditing:
 
         Raises:
             NotFound: No entry has this index.
+            Tampered: The stored tiles or the stub are not the log's, so that the proof would not hold.
         """
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         if not 0 <= index < size:
             raise NotFound
         path = inclusion_path(index, size, Hashes(self._source, size).node)
-        return proof.make(index, path, note)
+        text = proof.make(index, path, note)
+        proof.check(text, self.stub(index), self.vkey)
+        return text
 
     def stub(self, index: int) -> bytes:
         """The exact bytes of one leaf.

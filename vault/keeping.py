@@ -212,7 +212,10 @@ class Keeping:
         rows = [self.facts_row(h.row.record, h.row.subject, h.kind, c, facts) for h, c, facts in steps]
         self._records.put_facts(rows)
         self.store.confirm_facts(self._tenant, [(h.row.record, c) for h, c, _ in steps])
-        self._records.drop_facts(self._tenant, [(h.row.record, c) for h, c, _ in steps])
+        stood = [
+            (h.row.record, h.row.facts_counter) for h, _, _ in steps
+        ]
+        self._records.drop_facts(self._tenant, stood)
 
     def keep(self, secrets: Sequence[NewSecret], subjects: Sequence[NewSubject]) -> None:
         """Put fresh secrets on shelves as pending, before their payloads are written (DESIGN 4)."""

@@ -45,6 +45,7 @@ class Placed(Quiet):
     secret: bytes
     facts: Facts
     replaces: bool
+    stood: int = 0
 
 
 class Stocked:
@@ -283,6 +284,7 @@ class Stocker:
         return Placed(
             draft=draft, record=old.row.record, subject=old.row.subject, version=self._next_version(old),
             counter=old.next_counter, secret=secret, facts=facts, replaces=True,
+            stood=old.row.facts_counter,
         )  # fmt: skip
 
     def _parts(self, draft: Draft) -> tuple[str, ...]:
@@ -316,7 +318,7 @@ class Stocker:
         self._deriver.index({p.record: p.draft for p in placed}, replaced)
         t.stores.keys.confirm(t.name, [(p.record, p.version, p.subject, p.counter) for p in placed])
         if replaced:
-            t.stores.records.drop_facts(t.name, [(p.record, p.counter) for p in placed if p.replaces])
+            t.stores.records.drop_facts(t.name, [(p.record, p.stood) for p in placed if p.replaces])
 
     def _due(self, p: Placed, ends: dict[str, str]) -> str:
         profile = self._t.config.settings.applies_to

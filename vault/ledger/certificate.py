@@ -17,7 +17,7 @@ import msgspec
 from vault.crypto.encoding import encode
 from vault.crypto.sign import SigningKey, verify
 from vault.errors import Tampered
-from vault.ledger.note import VKey
+from vault.ledger.note import VKey, from_base64
 
 CLAIM: Final = (
     "The signer attests that the secrets of these record versions were deleted from the key store, that the "
@@ -30,9 +30,12 @@ _LABEL: Final = "cvault/certificate/v1"
 def sign_certificate(body: Mapping[str, object], origin: str, key: SigningKey) -> str:
     """Sign what a purge did; returns the certificate as JSON text."""
     text = msgspec.json.encode({**body, "version": 1, "origin": origin, "claim": CLAIM}, order="sorted")
-    signature = base64.b64encode(key.sign(encode(_LABEL, text))).decode("ascii")
-    vkey = VKey(name=origin, public=key.public).text()
-    outer = {"certificate": msgspec.Raw(text), "signature": signature, "key": vkey}
+    return _written(text, key.sign(encode(_LABEL, text)), VKey(name=origin, public=key.public))
+
+
+def _written(body: bytes, signature: bytes, vkey: VKey) -> str:
+    signed = base64.b64encode(signature).decode("ascii")
+    outer = {"certificate": msgspec.Raw(body), "signature": signed, "key": vkey.text()}
     return msgspec.json.encode(outer).decode()
 
 
@@ -49,11 +52,13 @@ def open_certificate(text: str, vkey: VKey) -> dict[str, object]:
     try:
         outer = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         body = bytes(outer["certificate"])
-        signature = base64.b64decode(msgspec.json.decode(outer["signature"], type=str), validate=True)
+        signature = from_base64(msgspec.json.decode(outer["signature"], type=str))
         said: dict[str, object] = msgspec.json.decode(body, type=dict[str, object])
-    except (msgspec.MsgspecError, KeyError, ValueError):
+    except (msgspec.MsgspecError, KeyError, ValueError, Tampered):
         raise Tampered("not a certificate", remedy="use the file as it was written") from None
     verify(vkey.public, signature, encode(_LABEL, body))
+    if text != _written(body, signature, vkey):  # one spelling: nothing beside the signed bytes may vary
+        raise Tampered("the certificate is not as it was written", remedy="use the file as it was written")
     if said.get("origin") != vkey.name:
         raise Tampered("the certificate is another log's", remedy="use that log's key")
     return said

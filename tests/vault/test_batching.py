@@ -1,0 +1,103 @@
+"""Natural batching."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from vault.batching import Batcher, Job
+
+
+class Number(Job[int]):
+    """A job that carries a number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Doubler:
+    """Doubles each job of a batch; remembers batch sizes; negative numbers are refused."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.running = 0
+
+    def __call__(self, jobs: list[Number]) -> None:
+        """Double them."""
+        self.running += 1
+        assert self.running == 1
+        self.sizes.append(len(jobs))
+        time.sleep(0.002)
+        for job in jobs:
+            if job.number < 0:
+                job.fail(ValueError("negative"))
+            else:
+                job.resolve(2 * job.number)
+        self.running -= 1
+
+
+def test_threads_share_batches() -> None:
+    """Everyone gets their own result, one batch runs at a time, and waiting callers are served together."""
+    work = Doubler()
+    batcher: Batcher[Number] = Batcher(work)
+    results: dict[int, int] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: results.update({n: batcher.run(Number(n)).outcome()}))
+        for n in range(32)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: 2 * n for n in range(32)}
+    assert sum(work.sizes) == 32
+    assert len(work.sizes) < 32
+
+
+def test_coroutines_share_one_batch() -> None:
+    """Requests of one turn of the loop are one batch, up to the limit."""
+    work = Doubler()
+    batcher: Batcher[Number] = Batcher(work, limit=20)
+
+    async def everyone() -> list[int]:
+        jobs = await asyncio.gather(*(batcher.arun(Number(n)) for n in range(30)))
+        return [job.outcome() for job in jobs]
+
+    assert asyncio.run(everyone()) == [2 * n for n in range(30)]
+    assert work.sizes == [20, 10]
+
+
+def test_one_refusal_spoils_only_itself() -> None:
+    """A refused job raises for its caller alone."""
+    batcher: Batcher[Number] = Batcher(Doubler())
+
+    async def both() -> tuple[int, str]:
+        good, bad = await asyncio.gather(batcher.arun(Number(1)), batcher.arun(Number(-1)))
+        with pytest.raises(ValueError, match="negative") as refusal:
+            bad.outcome()
+        return good.outcome(), str(refusal.value)
+
+    assert asyncio.run(both()) == (2, "negative")
+
+
+def test_a_broken_batch_reaches_everyone() -> None:
+    """If the batch itself fails, every caller gets the failure and none gets a result."""
+
+    def broken(jobs: list[Number]) -> None:
+        jobs[0].resolve(1) if len(jobs) > 5 else None
+        raise RuntimeError("log down")
+
+    batcher: Batcher[Number] = Batcher(broken)
+    with pytest.raises(RuntimeError, match="log down"):
+        batcher.run(Number(1)).outcome()
+
+
+def test_a_forgotten_job_is_an_error() -> None:
+    """A batch that ends without an outcome for a job is an error, never a silent None."""
+    batcher: Batcher[Number] = Batcher(lambda _: None)
+    with pytest.raises(RuntimeError, match="without an outcome"):
+        batcher.run(Number(1)).outcome()
