@@ -10,17 +10,27 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from vault.errors import Tampered
+
 _HEAD: Final = struct.Struct(">cI").pack
 _INT: Final = struct.Struct(">cIQ").pack
+_REMEDY: Final = "stop; compare the store with a backup"
 
 
 def encode(label: str, *parts: str | bytes | int) -> bytes:
-    """Encode a label and its parts; integers must lie in 0..2^64-1."""
+    """Encode a label and its parts; integers must lie in 0..2^64-1.
+
+    Raises:
+        Tampered: An integer doesn't: the vault never stores such a number, so a store was edited.
+    """
     text = label.encode()
     out = [_HEAD(b"s", len(text)), text]
     for part in parts:
         if isinstance(part, int):
-            out.append(_INT(b"i", 8, part))
+            try:
+                out.append(_INT(b"i", 8, part))
+            except struct.error:
+                raise Tampered("a stored number is out of its range", remedy=_REMEDY) from None
         elif isinstance(part, str):
             text = part.encode()
             out += (_HEAD(b"s", len(text)), text)

@@ -22,6 +22,7 @@ from vault.errors import ConfigError, Tampered, Unavailable
 from vault.model import Word
 
 SCRYPT_COST: Final = 2**15
+KEY_SIZE: Final = 32
 _PLAIN: Final = b"cvault-file-1 plain\n"
 _LOCKED: Final = b"cvault-file-1 scrypt\n"
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -171,7 +172,10 @@ class LocalKeys:
                 remedy="this key store is older than the last purge; restore a newer one",
             )
         if known is None:
-            known = self._cache[tenant, epoch] = WrappingKey(self._read(path))
+            key = self._read(path)
+            if len(key) != KEY_SIZE:
+                raise ConfigError("epoch file is damaged", field=path.name, remedy="restore the key folder")
+            known = self._cache[tenant, epoch] = WrappingKey(key)
         return known
 
     def wrap(self, tenant: str, epoch: int, key: bytes, context: bytes) -> bytes:

@@ -38,6 +38,12 @@ _FETCH: Final = Lookup(
     .where(_L.tenant == _TENANT, _L.record.in_(keys)),
     "tenant",
 )  # fmt: skip
+_RECORDS: Final = Statement(
+    select(_L.record)
+    .where(_L.tenant == _TENANT, _L.record > bindparam("after"))
+    .order_by(_L.record)
+    .limit(bindparam("limit"))
+)
 _SUBJECTS: Final = Lookup(
     lambda keys: select(subjects).where(_U.tenant == _TENANT, _U.subject.in_(keys)), "tenant"
 )
@@ -156,6 +162,11 @@ class KeyStore(Shelves):
         A record that is unknown or erased, or whose subject's log secret is gone, is left out.
         """
         return [HeadKeyRow(*row) for row in _FETCH.rows(self.db.session(), (tenant,), records)]
+
+    def records(self, tenant: str, after: str, limit: int) -> list[str]:
+        """Name the next `limit` live records after the record id `after` ("" to begin), in order."""
+        rows = _RECORDS.rows(self.db.session(), tenant=tenant, after=after, limit=limit)
+        return [record for (record,) in rows]
 
     def subjects(self, tenant: str, subjects: Sequence[str]) -> list[SubjectRow]:
         """Fetch the subjects' wrapped log secrets, in no order."""
