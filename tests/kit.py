@@ -15,10 +15,10 @@ import urllib.parse
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vault.access.tokens import Credential, Limits
 from vault.config import SHANGHAI, Stores
@@ -65,13 +65,17 @@ class Made:
     clock: FrozenClock
     folder: Path
     outside: Path
+    others: dict[str, Identity] = field(default_factory=dict)
 
     def token(
         self, role: str, purpose: str | None = None, *, limits: Limits | None = None, tenant: str = "main"
     ) -> Credential:
         """A token for a role, for the purpose `PURPOSE` names unless another is given."""
         return self.vault.granting(tenant).issue(
-            self.identity, role=role, purpose=purpose or PURPOSE[role], limits=limits
+            self.others.get(tenant, self.identity),
+            role=role,
+            purpose=purpose or PURPOSE[role],
+            limits=limits,
         )
 
     def file(self, rows: Sequence[Mapping[str, str]], name: str = "in.csv") -> Path:
@@ -120,16 +124,14 @@ def make_vault(
     vault, identity = Vault.init(tmp_path / "vault", sandbox=sandbox, clock=clock, stores=stores)
     made = Made(vault=vault, identity=identity, clock=clock, folder=tmp_path / "vault", outside=tmp_path)
     for tenant in tenants:
-        vault.add_tenant(identity, tenant)
+        made.others[tenant] = vault.add_tenant(identity, tenant)
     return made
 
 
 def reopen(made: Made) -> Made:
     """Open the folder of a vault once more, beside the one that is open or after it was closed."""
     vault = Vault.open(made.folder, clock=made.clock)
-    return Made(
-        vault=vault, identity=made.identity, clock=made.clock, folder=made.folder, outside=made.outside
-    )
+    return replace(made, vault=vault)
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -289,7 +291,7 @@ def leaks(data: bytes, values: Iterable[str]) -> list[str]:
 # --- levers -------------------------------------------------------------------------------------------
 
 
-def sql(made: Made, store: str, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+def sql(made: Made, store: str, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     """Run a statement on a store's SQLite file as its DBA would, beside the vault."""
     with closing(sqlite3.connect(made.folder / f"{store}.db", timeout=5)) as connection, connection:
         return connection.execute(statement, values).fetchall()
@@ -304,6 +306,5 @@ def shown(found: Disclosure) -> Shown:
 def values(item: Shown) -> dict[str, object]:
     """The values of a record as the caller got them, decoded."""
     return {
-        name: None if field.value is None else json.loads(bytes(field.value))
-        for name, field in item.fields.items()
+        name: None if one.value is None else json.loads(bytes(one.value)) for name, one in item.fields.items()
     }
