@@ -22,7 +22,7 @@ from cli import demo_acts as acts
 from cli import demo_purge as purge
 from cli import messages
 from cli.demo_purge import Purged, Restored
-from cli.demo_stage import Stage, copy_database
+from cli.demo_stage import ENDED, Stage, copy_database
 from cli.demo_story import NO_TERMINAL_WIDTH, Story
 from vault.errors import ConfigError, Invalid
 from vault.model import Word
@@ -34,6 +34,7 @@ DEFAULT_SEED: Final = 20260316
 FEWEST: Final = 60
 MOST: Final = 100_000
 MARKER: Final = ".cvault-demo"
+"""Stands in a folder that the demo made, and so may replace."""
 _MARK: Final = "made by cvault demo; everything in this folder is replaced when it runs again\n"
 
 
@@ -121,8 +122,15 @@ def _make_room(directory: Path) -> None:
             field="dir",
             remedy="name another folder with --dir DIR",
         )
-    (directory / "demo").mkdir(parents=True)
-    marker.write_text(_MARK, "utf-8")
+    try:
+        (directory / "demo").mkdir(parents=True)
+        marker.write_text(_MARK, "utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the folder cannot be made: {error.strerror}",
+            field="dir",
+            remedy="name another folder with --dir DIR",
+        ) from None
 
 
 def _play(stage: Stage) -> Summary:
@@ -161,6 +169,13 @@ def _what_next(story: Story, summary: Summary) -> None:
     story.command(f"{base} log list", "who did what", "谁做了什么")
     story.command(f"{base} log verify", "the log is whole", "日志完好")
     story.command(f"{forged} log verify", "the forged copy: exit code 5", "被篡改的副本: 退出码 5")
+    plain = base.removesuffix(" --sandbox")
+    story.command(
+        f"{plain} --tenant {ENDED} retention verify {shlex.quote(summary.purged.certificate)}"
+        f" --vkey {shlex.quote(f'{summary.vault}/demo/{ENDED}.vkey')}",
+        "the certificate of the purge",
+        "核验清除证明",
+    )
     story.command(f"{base} retention plan --as-of 2040-01-01", "what would go by then", "届时应删除的数据")
     story.say(
         f"Open {summary.exports['main']} and the report {summary.imports['main'].report} side by side.",

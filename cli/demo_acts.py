@@ -21,6 +21,7 @@ from vault.vault import Vault
 from vault.writing import Imported
 
 VIEWERS: Final = ("collector", "agency_collector", "dialer", "legal", "auditor")
+_SHORT: Final = {"agency_collector": "agency"}
 _THIRD: Final = ("contact_person.name", "contact_person.phone")
 _NOTHING: Final = ShownField(view="HIDDEN", value=None)
 _SHOWN_NAMES: Final = 4
@@ -102,7 +103,7 @@ def side_by_side(stage: Stage, case: str, records: Sequence[str]) -> dict[str, d
             role: {name: fields.get(name, _NOTHING).view for name in names} for role, fields in shown.items()
         }
         story.table(
-            (story.pick("field", "字段"), *VIEWERS),
+            (story.pick("field", "字段"), *(_SHORT.get(role, role) for role in VIEWERS)),
             ((titles[name], *(cell(shown[role].get(name, _NOTHING)) for role in VIEWERS)) for name in names),
         )
         story.say(
@@ -130,7 +131,7 @@ def _anyone_sees(name: str, shown: Mapping[str, Mapping[str, ShownField]]) -> bo
 def _titles() -> dict[str, str]:
     """Titles of `kind.field` for people."""
     return {
-        f"{kind}.{field.name}": f"{field.zh} {kind}.{field.name}"
+        f"{kind}.{field.name}": f"{field.zh} {field.name}"
         for kind in ("borrower", "loan", "contact_person")
         for field in builtin().kind(kind).fields.values()
     }

@@ -113,6 +113,13 @@ def test_only_its_own_folder_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    """A path through a file is refused with a remedy, not with a traceback."""
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(ConfigError):
+        demo.run(tmp_path / "file" / "vault", BORROWERS, 1, Console(file=io.StringIO()))
+
+
 def test_too_few_borrowers_are_refused(tmp_path: Path) -> None:
     """A number that can't carry the story is a usage error, before anything is made."""
     with pytest.raises(Invalid):
