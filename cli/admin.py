@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from cli import parsing
 from cli.context import Call, command, first_principal, write_secret
 from vault.errors import Invalid
+
+if TYPE_CHECKING:
+    from vault.config import Stores
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The first principal's file (0600).")]
@@ -44,6 +48,9 @@ def init(
     applies_to: Annotated[
         Literal["agency", "lender"], typer.Option("--applies-to", help="Whose duties apply.")
     ] = "agency",
+    stores: Annotated[
+        Path | None, typer.Option("--stores", help="TOML: the URLs of records, index, keys, ledger.")
+    ] = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
@@ -52,10 +59,15 @@ def init(
 
     folder = (directory or call.folder).absolute()
     path = out or first_principal(folder, "main")
-    if out is not None:
-        call.claim(out, force=force)
+    if out is not None or path.exists():
+        call.claim(path, force=force)
     vault, identity = Vault.init(
-        folder, keys=call.keys, applies_to=applies_to, sandbox=call.sandbox, passphrase=call.passphrase
+        folder,
+        keys=call.keys,
+        applies_to=applies_to,
+        sandbox=call.sandbox,
+        passphrase=call.passphrase,
+        stores=None if stores is None else _stores(call, stores),
     )
     with vault:
         write_secret(path, identity.to_json())
@@ -78,6 +90,19 @@ def init(
     call.out.note("init.next")
     for line in _next_steps(folder, path, sandbox=call.sandbox):
         typer.echo(f"  {line}", err=True)
+
+
+def _stores(call: Call, path: Path) -> Stores:
+    """The stores' URLs from a file: they may hold passwords, so they are no arguments."""
+    from vault.config import Stores
+
+    try:
+        return msgspec.toml.decode(call.read(path, "stores"), type=Stores)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        raise Invalid(
+            f"{path}: not the stores' URLs", code="invalid_file", field="stores",
+            remedy='write records = "…", index = "…", keys = "…", ledger = "…"',
+        ) from None  # fmt: skip
 
 
 def _next_steps(folder: Path, principal: Path, *, sandbox: bool) -> list[str]:
@@ -103,13 +128,14 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help="Where [./cvault-demo].")
     ] = None,
-    borrowers: Annotated[int, typer.Option("--borrowers", min=20, help="How many made-up borrowers.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Other people, other numbers.")] = 1,
+    borrowers: Annotated[int | None, typer.Option("--borrowers", help="How many, made up [2000].")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed, other people.")] = None,
 ) -> None:
     """Tell the whole story on made-up data: import, masked views, a denied read, the log, a purge."""
-    from cli.demo import demo_command
+    from cli.demo import DEFAULT_BORROWERS, DEFAULT_SEED, demo_command
 
-    demo_command(directory, borrowers, seed, call.out.json)
+    many = DEFAULT_BORROWERS if borrowers is None else borrowers
+    demo_command(directory, many, DEFAULT_SEED if seed is None else seed, call.out.json)
 
 
 def approve(call: Call, request: Annotated[str, typer.Argument(help="The request's id: a plan's.")]) -> None:
@@ -210,7 +236,7 @@ def keys_export(
     """Write a key folder for a node that may open only some compartments (a masked node: `masked`)."""
     wanted = frozenset(parsing.names(compartments) or ())
     with call.open() as vault:
-        vault.export_keys(call.identity(vault), out, wanted)
+        vault.export_keys(call.identity(vault), out, wanted, call.passphrase)
     if call.out.json:
         call.out.document({"keys": str(out.absolute()), "compartments": sorted(wanted)})
     call.out.note("keys.exported", folder=out.absolute(), compartments=", ".join(sorted(wanted)))

@@ -1,4 +1,4 @@
-"""What every command shares: its common options, opening the vault, finding token and principal, failing well.
+"""What every command shares: its common options, opening the vault, token and principal, failing well.
 
 A command is written as `def read(call: Call, …) -> int | None` and registered by `command`; the common
 options are added to it there, and may stand before the command's name as well as after it.
@@ -200,7 +200,7 @@ def write_secret(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read (0600), whole or not at all."""
     from vault.crypto.provider import write_private
 
-    write_private(path, data + b"\n")
+    write_private(path, data)
 
 
 def command(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from cli import parsing
 from cli.context import Call, command
 from cli.output import Output
+from vault.model import ENTRY_KINDS, PURPOSES, REASONS
 
 Text = str | None
+OUTCOMES: Final = ("ok", "denied", "not_found", "failed")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     call: Call,
+    *,
     subject: Annotated[
         Text, typer.Option("--subject", help="A subject's id, or one of their records'.")
     ] = None,
@@ -51,6 +54,12 @@ def list_(
     """Ask the log who saw whose data, when and why. The question is an entry too."""
     from vault.auditing import Question
 
+    asked = {
+        "purpose": parsing.one_of(purpose, PURPOSES, "purpose"),
+        "kind": parsing.one_of(kind, ENTRY_KINDS, "kind"),
+        "outcome": parsing.one_of(outcome, OUTCOMES, "outcome"),
+        "reason": parsing.one_of(reason, REASONS, "reason"),
+    }
     with call.open() as vault:
         credential = call.credential(vault, "auditor", "audit")
         if ref is not None:
@@ -58,24 +67,47 @@ def list_(
         lines = vault.auditing(call.tenant).ask(
             credential,
             Question(
-                subject=subject, actor=actor, purpose=purpose, kind=kind, field=field, clear=clear,
-                outcome=outcome, reason=reason, since=parsing.instant(since, "since"),
-                until=parsing.instant(until, "until"), limit=limit, after=after, newest_first=newest,
+                subject=subject, actor=actor, field=field, clear=clear,
+                since=parsing.instant(since, "since"), until=parsing.instant(until, "until"), limit=limit,
+                after=after, newest_first=newest, **asked,
             ),
         )  # fmt: skip
     if call.out.json:
-        call.out.document({"items": lines})
+        call.out.document({"items": lines, "after": lines[-1].index if len(lines) == limit else None})
         return
+    if len(lines) == limit and not newest:
+        call.out.note("log.more", after=lines[-1].index)
     call.out.table(
-        ("index", "time", "kind", "actor", "role", "purpose", "about", "record", "fields", "outcome", "reason"),
+        (
+            "index",
+            "time",
+            "kind",
+            "actor",
+            "role",
+            "purpose",
+            "about",
+            "record",
+            "fields",
+            "outcome",
+            "reason",
+        ),
         [
             (
-                line.index, line.time, line.kind, line.actor_name, line.role, line.purpose, line.about,
-                line.record, _fields(line.fields), line.outcome, line.reason,
+                line.index,
+                line.time,
+                line.kind,
+                line.actor_name,
+                line.role,
+                line.purpose,
+                line.about,
+                line.record,
+                _fields(line.fields),
+                line.outcome,
+                line.reason,
             )
             for line in lines
         ],
-    )  # fmt: skip
+    )
 
 
 def _fields(shown: dict[str, str]) -> str:

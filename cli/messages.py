@@ -29,14 +29,26 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "import.report": ("What was rejected and why: {report}", "拒收原因见：{report}"),
     "import.unknown": ("Columns not stored: {columns}", "未存储的列：{columns}"),
     "import.dry": ("Dry run: nothing was stored.", "试运行：未存储任何数据。"),
-    "write.done": ("{stored} records stored, {unchanged} unchanged", "存入 {stored} 条记录，{unchanged} 条未变"),
+    "write.done": (
+        "{stored} records stored, {unchanged} unchanged",
+        "存入 {stored} 条记录，{unchanged} 条未变",
+    ),
     "read.some": ("{count} of the records could not be shown", "有 {count} 条记录无法显示"),
     "read.none": ("Nothing found.", "未找到。"),
     "list.more": ("More follow: --cursor {cursor}", "后续页：--cursor {cursor}"),
     "value.prompt": ("Value to look for", "要查找的值"),
-    "token.issued": ("Token for {role} + {purpose} until {expires}: {file}", "令牌（{role} + {purpose}）有效期至 {expires}：{file}"),
-    "token.revoked": ("The token is revoked, and every one narrowed from it.", "令牌已吊销，由其缩小的令牌一并失效。"),
-    "principal.added": ("Principal {principal} was added; its key is in {file}", "已添加主体 {principal}，密钥在 {file}"),
+    "token.issued": (
+        "Token for {role} + {purpose} until {expires}: {file}",
+        "令牌（{role} + {purpose}）有效期至 {expires}：{file}",
+    ),
+    "token.revoked": (
+        "The token is revoked, and every one narrowed from it.",
+        "令牌已吊销，由其缩小的令牌一并失效。",
+    ),
+    "principal.added": (
+        "Principal {principal} was added; its key is in {file}",
+        "已添加主体 {principal}，密钥在 {file}",
+    ),
     "principal.disabled": ("Principal {principal} is disabled.", "主体 {principal} 已停用。"),
     "tenant.added": (
         "Tenant {tenant} was added; its first principal's key is in {file}",
@@ -52,10 +64,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "共 {size} 条，{signed} 个签名检查点：没有篡改、删除或倒签。",
     ),
     "log.exported": ("{files} files written to {directory}", "已写出 {files} 个文件到 {directory}"),
+    "log.more": ("More may follow: --after {after}", "可能还有更多：--after {after}"),
     "log.receipt": ("Receipt written to {file}", "回执已写入 {file}"),
-    "plan.made": ("Plan {plan} as of {as_of}; nothing was changed.", "计划 {plan}，基准日 {as_of}；尚未更改任何数据。"),
+    "plan.made": (
+        "Plan {plan} as of {as_of}; nothing was changed.",
+        "计划 {plan}，基准日 {as_of}；尚未更改任何数据。",
+    ),
     "plan.next": (
-        "A second person approves it (cvault approve {plan} --as FILE), then: cvault retention execute {plan}",
+        "A second person approves it: cvault approve {plan} --as FILE; then: cvault retention execute {plan}",
         "由另一人批准（cvault approve {plan} --as FILE），然后：cvault retention execute {plan}",
     ),
     "plan.done": (
@@ -78,7 +94,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "doctor.well": ("No error found.", "未发现错误。"),
     "none": ("none", "无"),
-}  # fmt: skip
+}
 
 _CODES: Final = {
     "not_found": "在可及范围内没有此记录",

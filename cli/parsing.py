@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,13 @@ def views(text: str | None) -> dict[str, View] | None:
             raise _bad("fields", "a field has no view", "write name=masked,phone=clear")
         found[name.strip()] = View[view.strip().upper()]
     return found
+
+
+def one_of(text: str | None, allowed: Sequence[str], field: str) -> str | None:
+    """A word of a closed list: a slip of the pen must not look like an empty answer."""
+    if text is not None and text not in allowed:
+        raise _bad(field, "no such word", "use one of: " + ", ".join(allowed))
+    return text
 
 
 def ttl(text: str | None) -> int | None:

@@ -28,7 +28,7 @@ def register_schema(app: typer.Typer) -> None:
 
 
 def _load(call: Call, path: Path | None) -> Policy:
-    """A policy: from a file, else the tenant's own or the vault's; where there is no vault, the built-in one."""
+    """A policy: from a file, else the tenant's own, else the vault's; without a vault, the built-in one."""
     from vault.access.policy import Policy, default_text
     from vault.schema import builtin
 
@@ -143,5 +143,5 @@ def schema_check(
     call.out.note("schema.sound")
 
 
-def _yes(value: bool) -> str:  # noqa: FBT001 - a word for a table
+def _yes(value: bool) -> str:
     return "yes" if value else ""

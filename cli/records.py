@@ -19,6 +19,7 @@ from vault.model import Disclosure, ItemError, Shown
 if TYPE_CHECKING:
     from vault.access.tokens import Credential
     from vault.reading import Reading
+    from vault.schema import KindSpec
     from vault.vault import Vault
 
 PARTIAL: Final = 6
@@ -172,7 +173,7 @@ def find(
     fields: Fields = None,
 ) -> int:
     """Find records by a field's exact value, which is read from stdin and never from the command line."""
-    value = _value(call)
+    value = _value()
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         found = vault.reading(call.tenant).find(
@@ -182,7 +183,7 @@ def find(
     return _outcome(found.items, found.errors)
 
 
-def _value(call: Call) -> str:
+def _value() -> str:
     """The value on stdin's first line; at a terminal it is asked for without echo."""
     if sys.stdin.isatty():
         from cli import messages
@@ -190,7 +191,7 @@ def _value(call: Call) -> str:
         text: str = typer.prompt(messages.text("value.prompt"), hide_input=True, err=True)
     else:
         try:
-            text = call_stdin()
+            text = _stdin()
         except UnicodeDecodeError:
             raise Invalid("stdin is not UTF-8", field="value", remedy="send the value as UTF-8") from None
     text = text.rstrip("\r\n")
@@ -199,7 +200,7 @@ def _value(call: Call) -> str:
     return text
 
 
-def call_stdin() -> str:
+def _stdin() -> str:
     """All of stdin as UTF-8, whatever the locale says."""
     return sys.stdin.buffer.read().decode("utf-8-sig")
 
@@ -217,6 +218,9 @@ def _show(call: Call, vault: Vault, items: Sequence[Shown], errors: Sequence[Ite
     for kind in dict.fromkeys(item.kind for item in items):
         spec, alike = schema.kind(kind), [item for item in items if item.kind == kind]
         names = [n for n in spec.fields if any(_seen(item, n) for item in alike)]
+        if len(items) == 1:
+            _show_one(call, spec, alike[0], names)
+            continue
         titles = ["record", "ref", *(f"{spec.fields[n].zh} {n}" for n in names)]
         rows = [[item.record, item.ref, *(_cell(item, n) for n in names)] for item in alike]
         call.out.table(titles, rows, title=f"{spec.zh} {kind}")
@@ -225,6 +229,13 @@ def _show(call: Call, vault: Vault, items: Sequence[Shown], errors: Sequence[Ite
     if errors:
         call.out.table(("id", "code"), [(error.id, error.code) for error in errors])
         call.out.note("read.some", count=len(errors))
+
+
+def _show_one(call: Call, spec: KindSpec, item: Shown, names: Sequence[str]) -> None:
+    """One record upright: a row for a field."""
+    rows = [(spec.fields[n].zh, n, item.fields[n].view, _cell(item, n)) for n in names]
+    ref = f" {item.ref}" if item.ref else ""
+    call.out.table(("", "field", "view", "value"), rows, title=f"{spec.zh} {item.record}{ref}")
 
 
 def _seen(item: Shown, name: str) -> bool:

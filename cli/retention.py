@@ -9,7 +9,7 @@ import typer
 
 from cli import parsing
 from cli.context import Call, command, write_secret
-from vault.errors import Invalid, NotFound, Tampered
+from vault.errors import NotFound, Tampered
 
 if TYPE_CHECKING:
     from vault.ledger.note import VKey
@@ -43,15 +43,34 @@ def rules(call: Call) -> None:
         call.out.document({"digest": found.digest, "items": found.rules})
         return
     call.out.table(
-        ("rule", "kinds", "applies to", "effect", "rank", "source", "counts from", "period", "certainty", "profile"),
+        (
+            "rule",
+            "kinds",
+            "applies to",
+            "effect",
+            "rank",
+            "source",
+            "counts from",
+            "period",
+            "certainty",
+            "profile",
+        ),
         [
             (
-                rule.id, ", ".join(rule.kinds), ", ".join(rule.applies_to), rule.effect, rule.rank, rule.cited,
-                " / ".join(rule.anchor), rule.period, rule.status, rule.profile,
+                rule.id,
+                ", ".join(rule.kinds),
+                ", ".join(rule.applies_to),
+                rule.effect,
+                rule.rank,
+                rule.cited,
+                " / ".join(rule.anchor),
+                rule.period,
+                rule.status,
+                rule.profile,
             )
             for rule in found.rules
         ],
-    )  # fmt: skip
+    )
 
 
 def plan(
@@ -145,11 +164,11 @@ def verify(
     ] = None,
 ) -> None:
     """Check a certificate's signature, and that the log still holds the entries it names."""
-    from vault.erasing import verify_certificate
+    from vault.ledger.certificate import open_certificate
 
     text = call.read(cert, "certificate").decode("utf-8", "replace")
     here = (call.folder / "vault.toml").exists()
-    said = verify_certificate(text, _key(call, vkey, here=here))
+    said = open_certificate(text.removesuffix("\n"), _key(call, vkey, here=here))
     if here:
         with call.open() as vault:
             _in_log(vault, call.tenant, said)

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def issue(
     call: Call,
+    *,
     role: Annotated[str, typer.Option("--role", help="A role that the principal holds.")],
     purpose: Annotated[str, typer.Option("--purpose", help="Why: one of the role's purposes.")],
     out: Out,
@@ -64,6 +65,7 @@ def issue(
 
 def narrow(
     call: Call,
+    *,
     source: Annotated[Path, typer.Option("--in", metavar="FILE", help="The token file to narrow.")],
     out: Out,
     cases: Cases = None,

@@ -276,6 +276,12 @@ class Granting:
             who = self._who(identity, "admin")
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"tenant {tenant}")))
 
+    def note_keys(self, identity: Identity, detail: str) -> None:
+        """Log that an admin takes keys out for another node; `detail` says which, without any key."""
+        with self._t.journal.page() as page:
+            self._acting(page, identity, "admin")
+            page.add(Happening(kind="key", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
+
     def plans(self) -> list[Plan]:
         """The retention plans made so far."""
         return self._t.journal.registry().all(Plan)

@@ -164,6 +164,39 @@ class Vault:
         self.granting(MAIN).note_tenant(identity, tenant)
         return self.begin_tenant(tenant, f"first principal of {tenant}")
 
+    def export_keys(
+        self, identity: Identity, folder: Path, compartments: frozenset[str], passphrase: str | None = None
+    ) -> None:
+        """Write a key folder for a node that may open only some compartments (DESIGN 5, "Masked node").
+
+        It shares this node's epochs, so that a purge reaches it too; an entry of every tenant says so first.
+
+        Args:
+            identity: An admin of `main`.
+            folder: A new folder.
+            compartments: Must include `masked`; the node gets no index, issuer or audit private key.
+            passphrase: The one that locks this node's keys, if one does; the new folder has the same.
+
+        Raises:
+            Denied: Not an admin of `main`.
+            ConfigError: The folder holds keys, or a compartment is unknown.
+        """
+        kept = [self.provider.tenant(tenant).subset(compartments) for tenant in self.tenants]
+        detail = f"export {','.join(sorted(compartments))}"
+        self.granting(MAIN).note_keys(identity, detail)
+        who = Who(actor=identity.principal, role="admin", purpose="administration")
+        for tenant in set(self.tenants) - {MAIN}:
+            self.tenancy(tenant).journal.log(Happening(kind="key", who=who, whom=Whom(detail=detail)))
+        LocalKeys.create(folder).epochs.rmdir()
+        lock = self.provider.folder / "kdf.json"
+        if lock.exists():
+            write_private(folder / lock.name, lock.read_bytes())
+        epochs = os.path.relpath(self.provider.epochs.resolve(), folder.resolve())
+        write_private(folder / "epochs.path", f"{epochs}\n".encode())
+        node = LocalKeys(folder, passphrase)
+        for keys in kept:
+            node.add_tenant(keys)
+
     @property
     def tenants(self) -> list[str]:
         """The tenants this node has keys of."""
