@@ -1,0 +1,163 @@
+"""The granting room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from kit import Made, borrowers, make_vault
+
+from vault.access.tokens import Limits
+from vault.auditing import Question
+from vault.errors import Denied, Invalid, NotFound
+from vault.granting import MAX_TTL, Identity
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Made:
+    """A vault that is no sandbox: its first principal is an admin and nothing else."""
+    return make_vault(tmp_path, sandbox=False)
+
+
+def test_the_first_principal_is_admin_alone(plain: Made) -> None:
+    """It can add others and act for itself as nothing else (INTERFACE)."""
+    granting = plain.vault.granting()
+    (first,) = granting.principals(plain.identity)
+    assert first.roles == ("admin",)
+    for role, purpose in (("collector", "repayment_reminder"), ("dpo", "administration")):
+        with pytest.raises(Denied) as refusal:
+            granting.issue(plain.identity, role=role, purpose=purpose)
+        assert refusal.value.code == "role_denied"
+
+
+def test_roles_are_granted_by_another(plain: Made) -> None:
+    """An admin adds a collector, who gets tokens for that role and adds nobody."""
+    granting = plain.vault.granting()
+    collector = granting.add_principal(plain.identity, name="小李", roles=("collector",))
+    assert granting.issue(collector, role="collector", purpose="repayment_reminder").token
+    with pytest.raises(Denied):
+        granting.add_principal(collector, name="x", roles=("legal",))
+    with pytest.raises(Denied):
+        granting.issue(collector, role="collector", purpose="legal_action")
+    with pytest.raises(Invalid):
+        granting.add_principal(plain.identity, name="x", roles=("emperor",))
+
+
+def test_every_act_is_an_entry(plain: Made) -> None:
+    """Adding, disabling, issuing and being refused each leave one entry."""
+    granting = plain.vault.granting()
+    before = plain.size()
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    token = granting.issue(auditor, role="auditor", purpose="audit")
+    with pytest.raises(Denied):
+        granting.issue(auditor, role="legal", purpose="legal_action")
+    granting.disable(
+        plain.identity, granting.add_principal(plain.identity, name="b", roles=("legal",)).principal
+    )
+    lines = plain.vault.auditing().ask(token, Question(after=before - 1))
+    assert [line.kind for line in lines][:5] == ["principal", "token", "deny", "principal", "principal"]
+
+
+def test_disabled_at_once(plain: Made) -> None:
+    """A disabled principal's living tokens are refused from the next entry on."""
+    granting = plain.vault.granting()
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    token = granting.issue(auditor, role="auditor", purpose="audit")
+    plain.vault.auditing().ask(token, Question())
+    granting.disable(plain.identity, auditor.principal)
+    with pytest.raises(Denied) as refusal:
+        plain.vault.auditing().ask(token, Question())
+    assert refusal.value.code == "token_revoked"
+    with pytest.raises(Denied):
+        granting.issue(auditor, role="auditor", purpose="audit")
+
+
+def test_the_last_admin_stays(plain: Made) -> None:
+    """A vault can't be left without an admin by mistake; an unknown principal is not found."""
+    with pytest.raises(Invalid):
+        plain.vault.granting().disable(plain.identity, plain.identity.principal)
+    with pytest.raises(NotFound):
+        plain.vault.granting().disable(plain.identity, "p-nobody")
+
+
+def test_anothers_key_is_refused(plain: Made) -> None:
+    """A principal's id with another key acts for nobody."""
+    forged = msgspec.structs.replace(Identity.fresh(), principal=plain.identity.principal)
+    with pytest.raises(Denied) as refusal:
+        plain.vault.granting().add_principal(forged, name="x", roles=("legal",))
+    assert refusal.value.code == "token_invalid"
+
+
+def test_revoked(tmp_path: Path) -> None:
+    """Revoking a token kills it and what was narrowed from it; a stranger can't revoke it."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    auditor = granting.add_principal(made.identity, name="a", roles=("auditor",))
+    other = granting.add_principal(made.identity, name="b", roles=("legal",))
+    token = granting.issue(auditor, role="auditor", purpose="audit")
+    with pytest.raises(Denied):
+        granting.revoke(other, token)
+    granting.revoke(auditor, token)
+    with pytest.raises(Denied) as refusal:
+        made.vault.auditing().ask(token, Question())
+    assert refusal.value.code == "token_revoked"
+
+
+def test_tokens_live_a_shift_at_most(plain: Made) -> None:
+    """A longer life is refused with its remedy, not cut in silence."""
+    granting = plain.vault.granting()
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    with pytest.raises(Invalid):
+        granting.issue(auditor, role="auditor", purpose="audit", limits=Limits(ttl_us=MAX_TTL + 1))
+
+
+def test_four_eyes(plain: Made) -> None:
+    """Nobody approves their own request; another approver's yes is recorded once."""
+    granting = plain.vault.granting()
+    dpo = granting.add_principal(plain.identity, name="d", roles=("dpo", "importer"))
+    approver = granting.add_principal(plain.identity, name="e", roles=("approver",))
+    stranger = granting.add_principal(plain.identity, name="f", roles=("collector",))
+    plan = plain.vault.erasing().plan(granting.issue(dpo, role="dpo", purpose="administration"))
+    for who in (dpo, stranger):
+        with pytest.raises(Denied):
+            granting.approve(who, plan.id)
+    for _ in range(2):
+        assert len(granting.approve(approver, plan.id).approvals) == 1
+    with pytest.raises(NotFound):
+        granting.approve(approver, "plan-x")
+
+
+def test_identity_files() -> None:
+    """A principal file reads back; anything else is refused; nothing of the key is printed."""
+    identity = Identity.fresh()
+    assert Identity.from_json(identity.to_json()) == identity
+    assert identity.key not in repr(identity) + str(identity)
+    for data in (b"", b"{}", b'{"principal":"p","key":"short"}'):
+        with pytest.raises(Invalid):
+            Identity.from_json(data)
+
+
+def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
+    """Out of the box an agency collector's token must name its cases; the sandbox asks no case."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    importer = granting.add_principal(made.identity, name="i", roles=("importer",))
+    agency = granting.add_principal(made.identity, name="g", roles=("agency_collector",))
+    made.vault.writing().import_file(
+        granting.issue(importer, role="importer", purpose="import"),
+        made.file(borrowers(1)),
+        kind="borrower",
+        report=made.folder / "r.jsonl",
+    )
+    bare = granting.issue(agency, role="agency_collector", purpose="repayment_reminder")
+    bound = granting.issue(
+        agency,
+        role="agency_collector",
+        purpose="repayment_reminder",
+        limits=Limits(cases=frozenset({borrowers(1)[0]["案件编号"]})),
+    )
+    ids = made.vault.reading().resolve(bound, [("borrower", borrowers(1)[0]["客户编号"])])
+    assert made.vault.reading().read(bound, ids).items
+    with pytest.raises(Denied):
+        made.vault.reading().read(bare, ids)

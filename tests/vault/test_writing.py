@@ -1,0 +1,172 @@
+"""The writing room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kit import Made, attempt, borrowers, make_vault, promise, shown, values
+
+from vault.auditing import Question
+from vault.errors import Denied, Invalid
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """An empty sandbox."""
+    return make_vault(tmp_path)
+
+
+def test_one_row_three_records(made: Made) -> None:
+    """A row yields borrower, loan and contact person; the loan is the borrower's, the contact their own."""
+    done = made.load(borrowers(3))
+    assert done.stored == {"borrower": 3, "loan": 3, "contact_person": 3}
+    assert (done.rows, done.unchanged, done.rejected) == (3, 0, 0)
+    keeping, row = made.vault.tenancy().keeping, borrowers(1)[0]
+    refs = [
+        ("borrower", row["客户编号"]),
+        ("loan", row["案件编号"]),
+        ("contact_person", row["案件编号"] + "/1"),
+    ]
+    borrower, loan, contact = made.vault.reading().resolve(made.token("legal"), refs)
+    held = keeping.fetch([borrower, loan, contact])
+    assert held[borrower].row.subject == held[loan].row.subject != held[contact].row.subject
+
+
+def test_again_changes_nothing(made: Made) -> None:
+    """The same file twice stores nothing the second time."""
+    made.load(borrowers(3))
+    done = made.load(borrowers(3))
+    assert done.stored == {}
+    assert done.unchanged == 9
+
+
+def test_a_change_is_a_new_version(made: Made) -> None:
+    """Other content makes version 2 of that record alone; find knows the new value and not the old."""
+    rows = borrowers(2)
+    made.load(rows)
+    changed = rows[0] | {"手机": "13911112222"}
+    done = made.load([changed, rows[1]])
+    assert done.stored == {"borrower": 1}
+    reading, token = made.vault.reading(), made.token("legal")
+    item = shown(reading.find(token, field="phone", value="13911112222"))
+    assert item.version == 2
+    assert values(item)["phone"] == "13911112222"
+    assert not reading.find(token, field="phone", value=rows[0]["手机"]).items
+
+
+def test_a_second_case_joins_the_same_person(made: Made) -> None:
+    """Another case of a known ID number is a loan of the same borrower, who is then in both cases' scope."""
+    row = borrowers(1)[0]
+    made.load([row])
+    second = row | {"案件编号": "AJ-800001"}
+    done = made.load([second])
+    assert done.stored == {"loan": 1, "contact_person": 1}
+    assert done.unchanged == 1
+    keeping, keys = made.vault.tenancy().keeping, made.vault.tenancy().keys
+    (borrower,) = made.ids([row])
+    cases = keeping.fetch([borrower])[borrower].facts.cases
+    assert set(cases) == {keys.case_handle(row["案件编号"]), keys.case_handle("AJ-800001")}
+
+
+def test_within_one_file_too(made: Made) -> None:
+    """Two rows about one person in one file meet each other as two files would."""
+    row = borrowers(1)[0]
+    done = made.load([row, row | {"案件编号": "AJ-800001"}, row])
+    assert done.stored == {"borrower": 1, "loan": 2, "contact_person": 2}
+    assert done.unchanged == 4
+
+
+def test_a_number_of_somebody_else_is_refused(made: Made) -> None:
+    """A customer number that belongs to another ID number, or a case of another person, is rejected."""
+    one, two = borrowers(2)
+    made.load([one])
+    done = made.load([two | {"客户编号": one["客户编号"]}, two | {"案件编号": one["案件编号"]}])
+    assert done.rejected == 2
+    assert done.stored == {}
+    report = [json.loads(line) for line in Path(done.report).read_text().splitlines()][1:]
+    assert [(line["row"], line["code"]) for line in report] == [(1, "invalid_ref"), (2, "invalid_ref")]
+    assert all(line["remedy"] for line in report)
+
+
+def test_bad_rows_and_good_rows(made: Made) -> None:
+    """A bad row is named without its values; good rows around it are stored."""
+    rows = borrowers(3)
+    rows[1]["证件号"] = rows[1]["证件号"][:-1] + ("0" if rows[1]["证件号"][-1] != "0" else "1")
+    done = made.load(rows)
+    assert done.rejected == 1
+    assert done.stored["borrower"] == 2
+    report = Path(done.report).read_text()
+    assert json.loads(report.splitlines()[1])["field"] == "borrower.id_number"
+    assert rows[1]["证件号"] not in report
+    assert Path(done.report).is_absolute()
+
+
+def test_dry_run_stores_nothing(made: Made) -> None:
+    """A dry run says what would be rejected and leaves the stores as they were."""
+    made.vault.writing().import_file(
+        made.token("importer"),
+        made.file(borrowers(2)),
+        kind="borrower",
+        report=made.folder / "r.jsonl",
+        dry_run=True,
+    )
+    assert made.vault.stores.records.count("main") == 0
+
+
+def test_unknown_columns_are_named_and_dropped(made: Made) -> None:
+    """A column that means nothing to the schema is listed, and its content is nowhere."""
+    rows = [borrowers(1)[0] | {"秘密备注": "绝不可存"}]
+    done = made.load(rows)
+    assert done.unknown == ["秘密备注"]
+    for path in made.folder.rglob("*"):
+        if path.is_file():
+            assert "绝不可存".encode() not in path.read_bytes()
+
+
+def test_attempts_follow_their_case(made: Made) -> None:
+    """A contact attempt belongs to the borrower of its case; an unknown case is rejected."""
+    made.load(borrowers(1))
+    done = made.load([attempt(0, 0), attempt(1, 5)], kind="contact_attempt")
+    assert done.stored == {"contact_attempt": 1}
+    assert done.rejected == 1
+
+
+def test_direct_write(made: Made) -> None:
+    """A direct write stores a record or refuses it whole; ids come back in order."""
+    made.load(borrowers(1))
+    writer = made.token("case_desk") if "write" in _actions(made, "case_desk") else made.token("importer")
+    written = made.vault.writing().write(writer, [promise(0, 0)])
+    assert written.stored == {"promise": 1}
+    assert made.vault.writing().write(writer, [promise(0, 0)]).unchanged == 1
+    with pytest.raises(Invalid):
+        made.vault.writing().write(writer, [promise(1, 9)])
+
+
+def _actions(made: Made, role: str) -> frozenset[str]:
+    return made.vault.tenancy().policy.actions(role, "dispute")
+
+
+def test_readers_do_not_import(made: Made) -> None:
+    """A collector's token can't import, and an importer's can't read; both refusals are entries."""
+    path = made.file(borrowers(1))
+    with pytest.raises(Denied) as refusal:
+        made.vault.writing().import_file(
+            made.token("collector"), path, kind="borrower", report=made.folder / "r.jsonl"
+        )
+    assert refusal.value.code == "role_denied"
+    made.load(borrowers(1))
+    with pytest.raises(Denied):
+        made.vault.reading().read(made.token("importer"), made.ids(borrowers(1)))
+    reasons = [
+        line.reason for line in made.vault.auditing().ask(made.token("auditor"), Question(kind="deny"))
+    ]
+    assert reasons == ["role_denied", "role_denied"]
+
+
+def test_an_import_is_an_entry_before_anything_is_seen(made: Made) -> None:
+    """Each chunk leaves one entry with its counts, and nothing of a person."""
+    made.load(borrowers(2))
+    (line,) = made.vault.auditing().ask(made.token("auditor"), Question(kind="import"))
+    assert line.detail == "rows 1-2 borrower=2 contact_person=2 loan=2"
