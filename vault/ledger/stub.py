@@ -119,7 +119,7 @@ def decode(data: bytes) -> Stub:
     Raises:
         Tampered: The bytes are not a canonical stub.
     """
-    if len(data) > MAX_SIZE or not _GRAMMAR(data):
+    if not isinstance(data, bytes) or len(data) > MAX_SIZE or not _GRAMMAR(data):
         raise Tampered("the stub is not in its canonical form")
     stub = _DECODE(data)
     if not _in_range(stub):
