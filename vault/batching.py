@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Final, Generic, TypeVar
 
 R = TypeVar("R")
@@ -21,12 +22,13 @@ LIMIT: Final = 64
 class Job(Generic[R]):
     """One caller's request in a batch; `process` sets either its result or its error."""
 
-    __slots__ = ("_result", "done", "error", "future")
+    __slots__ = ("_result", "bell", "done", "error", "future")
 
     def __init__(self) -> None:
         self.done = False
         self.error: BaseException | None = None
         self.future: asyncio.Future[R] | None = None
+        self.bell: SimpleQueue[None] | None = None
         self._result: R | None = None
 
     def resolve(self, result: R) -> None:
@@ -65,13 +67,36 @@ class Batcher(Generic[J]):
         self._scheduled = False
 
     def run(self, job: J) -> J:
-        """Queue a job and return when it is done; the calling thread may lead a batch itself."""
+        """Queue a job and return when it is done; the calling thread may lead a batch itself.
+
+        A thread that can't lead sleeps on its own bell: woken on the one turn instead, all of them would
+        have to pass it one by one to learn that their jobs are done.
+        """
+        bell: SimpleQueue[None] = SimpleQueue()
+        job.bell = bell
         self._queue.append(job)
         while not job.done:
-            with self._turn:
-                if not job.done:
-                    self._lead()
+            if self._turn.acquire(blocking=False):
+                try:
+                    if not job.done:
+                        self._lead()
+                finally:
+                    self._turn.release()
+                    self._ring()
+            else:
+                bell.get()
         return job
+
+    def _ring(self) -> None:
+        """Wake a thread whose job still queues, to lead; after every turn, or that job could be forgotten.
+
+        A job queued before this sees its bell rung. One queued after it finds the turn free, or taken by a
+        thread that will ring in its turn.
+        """
+        for job in list(self._queue):
+            if job.bell is not None:
+                job.bell.put(None)
+                return
 
     async def arun(self, job: J) -> J:
         """Queue a job from a coroutine; the batch runs inline at the end of the loop's turn.
@@ -83,17 +108,19 @@ class Batcher(Generic[J]):
         self._queue.append(job)
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._drain)
+            loop.call_soon(self._drain, loop)
         await job.future
         return job
 
-    def _drain(self) -> None:
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
         while self._queue:
             with self._turn:
-                self._lead()
+                self._lead(loop)
+        self._ring()
 
-    def _lead(self) -> None:
+    def _lead(self, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Run one batch; `here` is the loop this thread runs, whose futures need no waking from outside."""
         batch: list[J] = []
         while self._queue and len(batch) < self._limit:
             batch.append(self._queue.popleft())
@@ -106,8 +133,14 @@ class Batcher(Generic[J]):
                 job.fail(error)
         for job in batch:
             job.fail(RuntimeError("batch ended without an outcome"))
-            if job.future is not None and not job.future.done():
-                job.future.get_loop().call_soon_threadsafe(_wake, job.future)
+            if job.bell is not None:
+                job.bell.put(None)
+            elif job.future is not None:
+                loop = job.future.get_loop()
+                if loop is here:
+                    _wake(job.future)
+                else:
+                    loop.call_soon_threadsafe(_wake, job.future)
 
 
 def _wake(future: asyncio.Future[object]) -> None:

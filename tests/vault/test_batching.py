@@ -101,3 +101,31 @@ def test_a_forgotten_job_is_an_error() -> None:
     batcher: Batcher[Number] = Batcher(lambda _: None)
     with pytest.raises(RuntimeError, match="without an outcome"):
         batcher.run(Number(1)).outcome()
+
+
+def test_no_caller_is_forgotten_when_threads_and_a_loop_hammer_one_queue() -> None:
+    """Every job ends, whoever leads: a wake-up lost between queueing and waiting would hang this."""
+
+    def process(jobs: list[Number]) -> None:
+        for job in jobs:
+            job.resolve(2 * job.number)
+
+    batcher: Batcher[Number] = Batcher(process, limit=3)
+    results: list[int] = []
+
+    def hammer() -> None:
+        results.extend(batcher.run(Number(n)).outcome() for n in range(150))
+
+    async def reader() -> None:
+        results.extend([(await batcher.arun(Number(n))).outcome() for n in range(150)])
+
+    async def readers() -> None:
+        await asyncio.gather(*(reader() for _ in range(8)))
+
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    asyncio.run(readers())
+    for thread in threads:
+        thread.join(timeout=30)
+    assert sorted(results) == sorted([2 * n for n in range(150)] * 16)
