@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec
 
 import typer
 
 from cli import messages
+from cli.options import CHOSEN, SHARED
 from cli.output import Output
 from vault.errors import Invalid, VaultError
 
@@ -26,43 +27,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 INTERRUPTED: Final = 130
-_COMMON: Final = "Common options"
-
-_VAULT = typer.Option(
-    "--vault", metavar="DIR", help="The vault's folder [CVAULT_VAULT; ./cvault].", rich_help_panel=_COMMON
-)
-_TENANT = typer.Option("--tenant", help="Whose data [main].", rich_help_panel=_COMMON)
-_KEYS = typer.Option(
-    "--keys", metavar="DIR", help="Another key folder than the settings name [CVAULT_KEYS].",
-    rich_help_panel=_COMMON,
-)  # fmt: skip
-_PASS = typer.Option(
-    "--passphrase-file", metavar="FILE", help="Holds the key folder's passphrase.", rich_help_panel=_COMMON
-)
-_JSON = typer.Option("--json", help="One JSON document on stdout, errors as JSON.", rich_help_panel=_COMMON)
-_TOKEN = typer.Option("--token", metavar="FILE", help="The token file to act with.", rich_help_panel=_COMMON)
-_AS = typer.Option("--as", metavar="FILE", help="The principal file: who acts.", rich_help_panel=_COMMON)
-_SANDBOX = typer.Option(
-    "--sandbox", help="In a sandbox vault: act as its first principal.", rich_help_panel=_COMMON
-)
-_ROLE = typer.Option("--role", help="With --sandbox: act in this role.", rich_help_panel=_COMMON)
-_PURPOSE = typer.Option("--purpose", help="With --sandbox: for this purpose.", rich_help_panel=_COMMON)
-
-SHARED: Final[Mapping[str, tuple[Any, Any]]] = {
-    "vault": (Annotated[Path | None, _VAULT], None),
-    "tenant": (Annotated[str | None, _TENANT], None),
-    "keys": (Annotated[Path | None, _KEYS], None),
-    "passphrase_file": (Annotated[Path | None, _PASS], None),
-    "json": (Annotated[bool, _JSON], False),
-    "token": (Annotated[Path | None, _TOKEN], None),
-    "acting": (Annotated[Path | None, _AS], None),
-    "sandbox": (Annotated[bool, _SANDBOX], False),
-}
-"""The options of every command."""
-_CHOSEN: Final[Mapping[str, tuple[Any, Any]]] = {
-    "role": (Annotated[str | None, _ROLE], None),
-    "purpose": (Annotated[str | None, _PURPOSE], None),
-}
 
 
 class Call:
@@ -218,7 +182,7 @@ def command(
         function: Callable[Concatenate[Call, P], int | None],
     ) -> Callable[Concatenate[Call, P], int | None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
-        shared = {**SHARED, **(_CHOSEN if chooses else {})}
+        shared = {**SHARED, **(CHOSEN if chooses else {})}
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         parameters += [
             inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -226,11 +190,13 @@ def command(
         ]
         parameters.append(inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
+        body: Callable[..., int | None] = function
+
         def run(**given: Any) -> None:
             before = given.pop("ctx").find_root().obj or {}
             after = {n: given.pop(n) for n in shared}
             call = Call({n: after.get(n) or before.get(n) for n in {*before, *after}})
-            guard(call.out, lambda: function(call, **given))
+            guard(call.out, lambda: body(call, **given))
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}

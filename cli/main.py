@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import typer
 
-from cli import admin, log, policy, principals, records, retention, status, tokens
-from cli.context import SHARED
+from cli import admin, holds, log, policy, principals, records, retention, status, tokens
+from cli.options import SHARED
 from cli.output import Output
 from vault.errors import Invalid
 
@@ -51,7 +51,7 @@ def _app() -> typer.Typer:
         ("keys", "Epochs and key folders.", admin.register_keys),
         ("schema", "Kinds and fields.", policy.register_schema),
         ("retention", "What must go, what must stay, and the proof.", retention.register),
-        ("hold", "Legal holds.", retention.register_holds),
+        ("hold", "Legal holds.", holds.register),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)
         fill(group)

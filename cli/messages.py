@@ -11,6 +11,11 @@ from typing import Final
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error": ("error", "错误"),
     "hint": ("hint", "提示"),
+    "hint.not_found": (
+        "check the id; missing, erased and out of scope look alike",
+        "请核对编号；不存在、已删除与超出范围一律如此显示",
+    ),
+    "hint.other": ("cvault --help; cvault doctor", "cvault --help；cvault doctor"),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
@@ -114,8 +119,6 @@ _CODES: Final = {
     "lookup_cap": "当日可查询的不同值已达上限",
     "contract_ended": "委托合同已终止",
     "previously_erased": "此前已删除",
-    "invalid_usage": "命令行无法理解",
-    "invalid_config": "设置、结构或策略文件无法使用",
 }
 """Error codes in Chinese; for any other code the English message is shown."""
 
@@ -134,5 +137,11 @@ def text(key: str, **parts: object) -> str:
 
 
 def of_code(code: str, message: str) -> str:
-    """An error's sentence: in Chinese where the catalogue knows its code, else as it is."""
-    return _CODES.get(code, message) if chinese() else message
+    """An error's sentence; where the locale is Chinese and the catalogue knows the code, Chinese first."""
+    known = _CODES.get(code) if chinese() else None
+    return f"{known}（{message}）" if known else message
+
+
+def remedy(code: str) -> str:
+    """What to do about an error that brings no remedy of its own."""
+    return text("hint.not_found" if code == "not_found" else "hint.other")

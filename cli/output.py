@@ -76,7 +76,9 @@ class Output:
         where += f" [#{error.row}]" if error.row else ""
         sentence = messages.of_code(error.code, error.message)
         typer.echo(_printable(f"{messages.text('error')}: {sentence}{where} ({error.code})"), err=True)
-        typer.echo(_printable(f"{messages.text('hint')}: {error.remedy or 'cvault --help'}"), err=True)
+        typer.echo(
+            _printable(f"{messages.text('hint')}: {error.remedy or messages.remedy(error.code)}"), err=True
+        )
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress | None]:

@@ -6,26 +6,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import parsing
+from cli import parsing, showing
 from cli.context import Call, command
-from cli.output import plain
-from vault.errors import Invalid
+from vault.errors import Invalid, Partial
 from vault.model import Disclosure, ItemError, Shown
 
 if TYPE_CHECKING:
     from vault.access.tokens import Credential
     from vault.reading import Reading
-    from vault.schema import KindSpec
-    from vault.vault import Vault
-
-PARTIAL: Final = 6
-_EXITS: Final = {"not_found": 4, "integrity": 5, "log_unavailable": 7, "unavailable": 7, "epoch_destroyed": 7}
-"""Exit codes of single records' refusals; every other one is a denial."""
-DENIED: Final = 3
 
 Fields = Annotated[str | None, typer.Option("--fields", help="Only these: a,b.")]
 Kind = Annotated[str, typer.Option("--kind", help="The kind of record.")]
@@ -73,7 +65,7 @@ def import_(
     if done.unknown:
         out.note("import.unknown", columns=", ".join(done.unknown))
     out.note("import.report", report=done.report)
-    return PARTIAL if done.rejected else 0
+    return Partial.exit_code if done.rejected else 0
 
 
 def _report(folder: Path) -> Path:
@@ -121,10 +113,10 @@ def list_(
         if call.out.json:
             call.out.document(page)
         else:
-            _show(call, vault, page.items, page.errors)
+            showing.show(call, vault, page.items, page.errors)
     if page.cursor:
         call.out.note("list.more", cursor=page.cursor)
-    return _outcome(page.items, page.errors)
+    return showing.outcome(page.items, page.errors)
 
 
 def read(
@@ -148,8 +140,8 @@ def read(
         room = vault.reading(call.tenant)
         wanted += room.resolve(credential, pairs) if pairs else []
         found = _in_batches(room, credential, wanted, parsing.names(fields))
-        _release(call, vault, found)
-    return _outcome(found.items, found.errors)
+        showing.release(call, vault, found)
+    return showing.outcome(found.items, found.errors)
 
 
 def _in_batches(
@@ -179,8 +171,8 @@ def find(
         found = vault.reading(call.tenant).find(
             credential, field=field, value=value, kind=kind, fields=parsing.names(fields)
         )
-        _release(call, vault, found)
-    return _outcome(found.items, found.errors)
+        showing.release(call, vault, found)
+    return showing.outcome(found.items, found.errors)
 
 
 def _value() -> str:
@@ -203,54 +195,3 @@ def _value() -> str:
 def _stdin() -> str:
     """All of stdin as UTF-8, whatever the locale says."""
     return sys.stdin.buffer.read().decode("utf-8-sig")
-
-
-def _release(call: Call, vault: Vault, found: Disclosure) -> None:
-    if call.out.json:
-        call.out.document(found)
-    else:
-        _show(call, vault, found.items, found.errors)
-
-
-def _show(call: Call, vault: Vault, items: Sequence[Shown], errors: Sequence[ItemError]) -> None:
-    """A table for each kind: a row for a record, a column for a field, 中文 titles beside the names."""
-    schema = vault.tenancy(call.tenant).schema
-    for kind in dict.fromkeys(item.kind for item in items):
-        spec, alike = schema.kind(kind), [item for item in items if item.kind == kind]
-        names = [n for n in spec.fields if any(_seen(item, n) for item in alike)]
-        if len(items) == 1:
-            _show_one(call, spec, alike[0], names)
-            continue
-        titles = ["record", "ref", *(f"{spec.fields[n].zh} {n}" for n in names)]
-        rows = [[item.record, item.ref, *(_cell(item, n) for n in names)] for item in alike]
-        call.out.table(titles, rows, title=f"{spec.zh} {kind}")
-    if not items and not errors:
-        call.out.note("read.none")
-    if errors:
-        call.out.table(("id", "code"), [(error.id, error.code) for error in errors])
-        call.out.note("read.some", count=len(errors))
-
-
-def _show_one(call: Call, spec: KindSpec, item: Shown, names: Sequence[str]) -> None:
-    """One record upright: a row for a field."""
-    rows = [(spec.fields[n].zh, n, item.fields[n].view, _cell(item, n)) for n in names]
-    ref = f" {item.ref}" if item.ref else ""
-    call.out.table(("", "field", "view", "value"), rows, title=f"{spec.zh} {item.record}{ref}")
-
-
-def _seen(item: Shown, name: str) -> bool:
-    return name in item.fields and item.fields[name].view != "HIDDEN"
-
-
-def _cell(item: Shown, name: str) -> object:
-    return plain(item.fields[name].value) if _seen(item, name) else None
-
-
-def _outcome(items: Sequence[Shown], errors: Sequence[ItemError]) -> int:
-    """0 if nothing failed, 6 if some did, the one code's own exit if everything failed by it."""
-    codes = {error.code for error in errors}
-    if not codes:
-        return 0
-    if items or len({_EXITS.get(code, DENIED) for code in codes}) > 1:
-        return PARTIAL
-    return _EXITS.get(codes.pop(), DENIED)

@@ -1,4 +1,4 @@
-"""Commands that let data go, or keep it: retention rules, plans and certificates; legal holds."""
+"""Commands that let data go: retention rules, plans, their execution and its certificates."""
 
 from __future__ import annotations
 
@@ -25,13 +25,6 @@ def register(app: typer.Typer) -> None:
     command(app, "execute", chooses=True)(execute)
     command(app, "certificate")(certificate)
     command(app, "verify")(verify)
-
-
-def register_holds(app: typer.Typer) -> None:
-    """Add the hold commands to their group."""
-    command(app, "add", chooses=True)(hold_add)
-    command(app, "release", chooses=True)(hold_release)
-    command(app, "list", chooses=True)(hold_list)
 
 
 def rules(call: Call) -> None:
@@ -215,54 +208,3 @@ def _in_log(vault: Vault, tenant: str, said: dict[str, Any]) -> None:
                 index=int(index),
                 remedy="cvault log verify",
             )
-
-
-def hold_add(
-    call: Call,
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
-    number: Annotated[str, typer.Option("--number", help="The order's number.")],
-    authority: Annotated[str, typer.Option("--authority", help="Who ordered it.")],
-    until: Annotated[str, typer.Option("--until", help="Its last day, YYYY-MM-DD.")],
-) -> None:
-    """Put a legal hold on records: with number, authority and end date, or not at all."""
-    from vault.model import Hold
-
-    parsing.day(until, "until")
-    hold = Hold(number=number, authority=authority, until=until)
-    with call.open() as vault:
-        credential = call.credential(vault, "dpo", "administration")
-        count = vault.erasing(call.tenant).add_hold(credential, records, hold)
-    _held(call, "hold.added", count, len(set(records)))
-
-
-def hold_release(
-    call: Call,
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
-    number: Annotated[str, typer.Option("--number", help="The order's number.")],
-) -> None:
-    """Release a hold by its number."""
-    with call.open() as vault:
-        credential = call.credential(vault, "dpo", "administration")
-        count = vault.erasing(call.tenant).release_hold(credential, records, number)
-    _held(call, "hold.released", count, len(set(records)))
-
-
-def _held(call: Call, key: str, count: int, asked: int) -> None:
-    if call.out.json:
-        call.out.document({"records": count, "asked": asked})
-    call.out.note(key, count=count)
-    if not count:
-        raise NotFound
-
-
-def hold_list(call: Call) -> None:
-    """List every hold there is."""
-    with call.open() as vault:
-        found = vault.erasing(call.tenant).holds(call.credential(vault, "dpo", "administration"))
-    if call.out.json:
-        call.out.document({"items": found})
-        return
-    call.out.table(
-        ("record", "kind", "number", "authority", "until"),
-        [(h.record, h.kind, h.number, h.authority, h.until) for h in found],
-    )

@@ -98,7 +98,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
 
 def doctor(call: Call) -> int:
     """Look for what endangers the vault: file modes, key folder, stores, policy, rules, clock, log head."""
-    findings = [*_files(call.folder, call.keys)]
+    findings = [*_files(call.folder, call.keys or _key_folder(call.folder))]
     try:
         with call.open() as vault:
             findings += [*_settings(vault)]
@@ -124,9 +124,19 @@ def _finding(level: str, check: str, message: str, remedy: str) -> Finding:
     return {"level": level, "check": check, "message": message, "remedy": remedy}
 
 
-def _files(folder: Path, keys: Path | None) -> Iterator[Finding]:
+def _key_folder(folder: Path) -> Path:
+    """Where the settings say the keys are; the usual place if they can't be read, which `open` reports."""
+    from vault.config import Config
+
+    try:
+        return Config.load(folder).keys_folder
+    except VaultError:
+        return folder / "keys"
+
+
+def _files(folder: Path, keys: Path) -> Iterator[Finding]:
     """Secrets that others may read are an error, other files a warning."""
-    secret = {*folder.glob("*.principal"), *(keys or folder / "keys").rglob("*")}
+    secret = {*folder.glob("*.principal"), keys, *keys.rglob("*")}
     for path in sorted({*secret, *folder.glob("*.db"), *folder.glob("*.toml"), folder}):
         if path.exists() and path.stat().st_mode & _OTHERS:
             level = "error" if path in secret else "warning"

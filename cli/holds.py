@@ -1,0 +1,73 @@
+"""Commands about legal holds: add, release, list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import parsing
+from cli.context import Call, command
+from vault.errors import NotFound, Partial
+
+PARTIAL = Partial.exit_code
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to their group."""
+    command(app, "add", chooses=True)(add)
+    command(app, "release", chooses=True)(release)
+    command(app, "list", chooses=True)(list_)
+
+
+def add(
+    call: Call,
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    number: Annotated[str, typer.Option("--number", help="The order's number.")],
+    authority: Annotated[str, typer.Option("--authority", help="Who ordered it.")],
+    until: Annotated[str, typer.Option("--until", help="Its last day, YYYY-MM-DD.")],
+) -> int:
+    """Put a legal hold on records: with number, authority and end date, or not at all."""
+    from vault.model import Hold
+
+    parsing.day(until, "until")
+    hold = Hold(number=number, authority=authority, until=until)
+    with call.open() as vault:
+        credential = call.credential(vault, "dpo", "administration")
+        count = vault.erasing(call.tenant).add_hold(credential, records, hold)
+    return _held(call, "hold.added", count, len(set(records)))
+
+
+def release(
+    call: Call,
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    number: Annotated[str, typer.Option("--number", help="The order's number.")],
+) -> int:
+    """Release a hold by its number."""
+    with call.open() as vault:
+        credential = call.credential(vault, "dpo", "administration")
+        count = vault.erasing(call.tenant).release_hold(credential, records, number)
+    return _held(call, "hold.released", count, len(set(records)))
+
+
+def _held(call: Call, key: str, count: int, asked: int) -> int:
+    """Say how many records it reached: none is an error, some are a partial success."""
+    if not count:
+        raise NotFound
+    if call.out.json:
+        call.out.document({"records": count, "asked": asked})
+    call.out.note(key, count=count)
+    return PARTIAL if count < asked else 0
+
+
+def list_(call: Call) -> None:
+    """List every hold there is."""
+    with call.open() as vault:
+        found = vault.erasing(call.tenant).holds(call.credential(vault, "dpo", "administration"))
+    if call.out.json:
+        call.out.document({"items": found})
+        return
+    call.out.table(
+        ("record", "kind", "number", "authority", "until"),
+        [(h.record, h.kind, h.number, h.authority, h.until) for h in found],
+    )
