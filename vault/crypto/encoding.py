@@ -15,6 +15,10 @@ from vault.errors import Tampered
 _HEAD: Final = struct.Struct(">cI").pack
 _INT: Final = struct.Struct(">cIQ").pack
 _REMEDY: Final = "stop; compare the store with a backup"
+_SMALL: Final = 256
+_TEXT: Final = tuple(_HEAD(b"s", size) for size in range(_SMALL))
+_NUMBER: Final = tuple(_INT(b"i", 8, number) for number in range(_SMALL))
+"""Nearly every part is a short text or a small number: their heads are made once."""
 
 
 def encode(label: str, *parts: str | bytes | int) -> bytes:
@@ -26,14 +30,19 @@ def encode(label: str, *parts: str | bytes | int) -> bytes:
     text = label.encode()
     out = [_HEAD(b"s", len(text)), text]
     for part in parts:
-        if isinstance(part, int):
-            try:
-                out.append(_INT(b"i", 8, part))
-            except struct.error:
-                raise Tampered("a stored number is out of its range", remedy=_REMEDY) from None
-        elif isinstance(part, str):
+        if isinstance(part, str):
             text = part.encode()
-            out += (_HEAD(b"s", len(text)), text)
+            size = len(text)
+            out += (_TEXT[size] if size < _SMALL else _HEAD(b"s", size), text)
+        elif isinstance(part, int):
+            out.append(_NUMBER[part] if 0 <= part < _SMALL else _number(part))
         else:
             out += (_HEAD(b"b", len(part)), part)
     return b"".join(out)
+
+
+def _number(part: int) -> bytes:
+    try:
+        return _INT(b"i", 8, part)
+    except struct.error:
+        raise Tampered("a stored number is out of its range", remedy=_REMEDY) from None
