@@ -174,6 +174,8 @@ class Keeping:
         )
 
     def _check(self, fact: FactsRow, subject: str) -> None:
+        if fact.subject != subject:
+            raise Tampered("a record's facts name another subject", remedy="stop; compare with a backup")
         expected = mac.facts_mac(
             self._keys.facts_key, self._tenant, subject, fact.record, fact.kind, fact.counter, fact.body
         )
