@@ -27,13 +27,37 @@ from vault.model import (
     ShownField,
     View,
 )  # fmt: skip
-from vault.schema import FieldSpec
+from vault.schema import FieldSpec, KindSpec
 from vault.stores.errors import ShelfMoved
 from vault.stores.rows import PayloadRow
 from vault.tenancy import REF, Tenancy
 
 RETRIES: Final = 10
 _HIDDEN: Final = ShownField(view="HIDDEN", value=None)
+_ref: Final = msgspec.json.Decoder(str | None).decode
+
+
+class _Layout:
+    """What a decision means for payloads: the names to keep of each compartment, and how they are shown.
+
+    Attributes:
+        hidden: Every field asked for, as HIDDEN: the shape that the shown values are put into.
+        shown: Name and view of the others.
+        keep: Names by compartment.
+    """
+
+    __slots__ = ("hidden", "keep", "shown")
+
+    def __init__(self, decision: Decision, spec: KindSpec) -> None:
+        self.hidden = dict.fromkeys(decision.views, _HIDDEN)
+        self.shown = [(name, view.name) for name, view in decision.views.items() if view is not View.HIDDEN]
+        self.keep: dict[str, set[str]] = defaultdict(set)
+        for name, _ in self.shown:
+            field = spec.fields[name]
+            clear = decision.views[name] is View.CLEAR and field.mask != "none"
+            self.keep[field.compartment if clear else "masked"].add(name)
+        if "masked" in self.keep:
+            self.keep["masked"].add(REF)
 
 
 class Item:
@@ -127,18 +151,19 @@ class Opener:
                 item.held = held.get(item.id)
                 self._decide(grant, action, fields, item)
         payloads = self._payloads([item for item in everything if item.granted])
+        layouts: dict[int, _Layout] = {}  # by identity of the decision, which its items keep alive
         for item in everything:
             if item.granted:
-                self._show(item, payloads)
+                self._show(item, payloads, layouts)
 
     def _held(self, items: list[Item]) -> dict[str, Held]:
         """Key rows and facts; if one record's facts were edited, the others must not suffer."""
-        ids = [item.id for item in items]
+        granted = [item for item in items if item.granted]
         try:
-            return self._t.keeping.fetch(ids)
+            return self._t.keeping.fetch([item.id for item in granted])
         except Tampered:
             held = {}
-            for item in items:
+            for item in granted:
                 try:
                     held.update(self._t.keeping.fetch([item.id]))
                 except Tampered as error:
@@ -179,38 +204,37 @@ class Opener:
         rows = self._t.stores.records.fetch(self._t.name, ids, sorted(wanted))
         return {(row.record, row.version, row.compartment): row for row in rows}
 
-    def _show(self, item: Item, payloads: dict[tuple[str, int, str], PayloadRow]) -> None:
-        if item.decision is None or item.held is None:
+    def _show(
+        self, item: Item, payloads: dict[tuple[str, int, str], PayloadRow], layouts: dict[int, _Layout]
+    ) -> None:
+        decision, held = item.decision, item.held
+        if decision is None or held is None:
             return
+        layout = layouts.get(id(decision))
+        if layout is None:
+            layout = layouts[id(decision)] = _Layout(decision, self._t.schema.kind(held.kind))
         try:
-            values, item.ref = self._values(item, item.held, item.decision, payloads)
-            item.fields = {
-                name: _HIDDEN if view is View.HIDDEN else ShownField(view=view.name, value=values.get(name))
-                for name, view in item.decision.views.items()
-            }
+            values, item.ref = self._values(item, held, layout, payloads)
         except VaultError as error:
             item.refuse(error)
+            return
+        fields = layout.hidden.copy()
+        for name, view in layout.shown:
+            fields[name] = ShownField(view=view, value=values.get(name))
+        item.fields = fields
 
     def _values(
-        self, item: Item, held: Held, decision: Decision, payloads: dict[tuple[str, int, str], PayloadRow]
+        self, item: Item, held: Held, layout: _Layout, payloads: dict[tuple[str, int, str], PayloadRow]
     ) -> tuple[dict[str, msgspec.Raw], str | None]:
-        spec = self._t.schema.kind(held.kind)
-        keep: dict[str, set[str]] = defaultdict(set)
-        for name, view in decision.views.items():
-            if view is not View.HIDDEN:
-                field = spec.fields[name]
-                keep[field.compartment if view is View.CLEAR and field.mask != "none" else "masked"].add(name)
-        if "masked" in keep:
-            keep["masked"].add(REF)
         values: dict[str, msgspec.Raw] = {}
-        for compartment, names in keep.items():
+        for compartment, names in layout.keep.items():
             row = payloads.get((item.id, held.row.version, compartment))
             if row is not None:
                 values |= self._open(row, item.secret, names)
             elif compartment in held.facts.parts:
                 raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
         ref = values.pop(REF, None)
-        return values, msgspec.json.decode(ref, type=str | None) if ref is not None else None
+        return values, _ref(ref) if ref is not None else None
 
     def _open(self, row: PayloadRow, secret: bytes, keep: set[str]) -> dict[str, msgspec.Raw]:
         context = Context(
