@@ -200,7 +200,7 @@ class Reading:
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask
-            job.items = [Item(id=ident) for ident in job.ids]
+            job.items = [_item(ident) for ident in job.ids]
         self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
             entombed = page.tx.entombed([item.id for job in jobs for item in job.items if item.granted])
@@ -279,6 +279,11 @@ class Reading:
         """Only the records whose opened value equals the one asked for (DESIGN 4): an index can be edited."""
         opened = self._opener.values(records, spec)
         return [record for record in records if opened.get(record) == msgspec.json.encode(value)]
+
+
+def _item(ident: str) -> Item:
+    """An item on its way; what no store can hold as an id is missing, and must not spoil the batch."""
+    return Item(id=ident) if ident.isprintable() else Item(id=ident, error=NotFound())
 
 
 def _reason(error: VaultError, outcome: str) -> str:

@@ -55,6 +55,10 @@ _LATEST: Final = Lookup(
     "tenant",
 )
 
+_NEWEST: Final = Lookup(
+    lambda keys: select(_L.record, _L.version).where(_L.tenant == _TENANT, _L.record.in_(keys)), "tenant"
+)
+
 _PUT_SECRETS: Final = Rows(secrets)
 _PUT_SUBJECTS: Final = Rows(subjects)
 _FILL_SHELF: Final = Statement(
@@ -73,7 +77,7 @@ _SET_LATEST: Final = Rows(
         index_elements=["tenant", "record"],
         set_={c: insert.excluded[c] for c in ("subject", "version", "facts_counter", "facts_pending")},
         where=or_(
-            insert.excluded.version > _L.version,
+            and_(insert.excluded.version > _L.version, insert.excluded.facts_counter > _L.facts_counter),
             and_(insert.excluded.version == _L.version, insert.excluded.facts_counter >= _L.facts_counter),
         ),
     ),
@@ -141,8 +145,8 @@ class KeyStore(Shelves):
                 same version with an older counter, never replaces a newer one, so a retry is harmless.
 
         Raises:
-            Conflict: A pending secret is gone, swept after its deadline or erased: nothing was confirmed,
-                and its payload can never be opened. Write the record again.
+            Conflict: A pending secret is gone, swept after its deadline or erased, or a record's facts were
+                changed since they were read for its new version: nothing was confirmed. Write it again.
         """
         live = [(tenant, record, version) for record, version, _, _ in items]
         rows = [
@@ -153,6 +157,9 @@ class KeyStore(Shelves):
             if _GO_LIVE.many(session, "tenant of at", live) != len(live):
                 raise Conflict("a pending secret is gone", remedy="write the record again")
             _SET_LATEST.put(session, rows)
+            newest: dict[str, int] = dict(_NEWEST.rows(session, (tenant,), [record for record, *_ in items]))
+            if any(newest[record] < version for record, version, _, _ in items):
+                raise Conflict("a record's facts changed meanwhile", remedy="write the record again")
 
         self.db.write(work)
 

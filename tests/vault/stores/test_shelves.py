@@ -33,7 +33,7 @@ def filled(keys: KeyStore) -> KeyStore:
     rows = [secret("r1"), secret("r2"), secret("r3"), secret("r3", 2)]
     keys.put_pending("main", rows, [subject("s1"), subject("s2")])
     for row in rows:
-        keys.confirm("main", [(row.record, row.version, "s1", 1)])
+        keys.confirm("main", [(row.record, row.version, "s1", row.version)])
     return keys
 
 
