@@ -110,6 +110,7 @@ class Call:
                 raise _usage("this command needs to know who acts", "as", "give --as PRINCIPAL_FILE")
             if not vault.config.settings.sandbox:
                 raise _usage("this vault is no sandbox", "sandbox", "give --token FILE or --as FILE")
+            vault.provider.tenant(self.tenant)
             path = first_principal(self.folder, self.tenant)
         return Identity.from_json(self.read(path, "as"))
 

@@ -1,0 +1,137 @@
+"""The command as a process: exit codes, the two streams, quick help, and failures that show no value."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from commands import CANARIES, NAME, PHONE
+
+from cli import main
+from cli.context import guard
+from cli.output import Output
+
+MARKER = "a-value-nobody-may-see"
+
+
+def process(*arguments: object, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `cvault` as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1", "NO_COLOR": "1"} | env,
+        check=False,
+    )
+
+
+def test_streams_and_exit_code_of_a_process(sandbox: Path) -> None:
+    """Data alone on stdout, notes on stderr, the exit code of the contract."""
+    done = process("--vault", sandbox, "--sandbox", "read", "r-nobody", "--json")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert json.loads(done.stdout)["errors"] == [{"id": "r-nobody", "code": "not_found"}]
+    refused = process("--vault", sandbox, "read", "r-nobody")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert [line.split(":")[0] for line in refused.stderr.splitlines()] == ["error", "hint"]
+
+
+def test_people_are_spoken_to_in_their_language(sandbox: Path) -> None:
+    """In a Chinese locale messages are Chinese and codes stay as they are."""
+    done = process(
+        "--vault", sandbox, "--sandbox", "find", "--field", "phone", stdin=PHONE, LC_ALL="zh_CN.UTF-8"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = process("--vault", sandbox, "list", LC_ALL="zh_CN.UTF-8")
+    assert refused.stderr.startswith("错误")
+    assert "(invalid_usage)" in refused.stderr
+
+
+def test_a_value_as_an_argument_is_refused_and_not_repeated(sandbox: Path) -> None:
+    """Values are never arguments: a stray one is 2, and the message doesn't hold it."""
+    done = process("--vault", sandbox, "find", "--field", "phone", PHONE)
+    assert done.returncode == 2
+    assert PHONE not in done.stdout + done.stderr
+
+
+def test_no_value_reaches_stderr_or_a_masked_view(sandbox: Path) -> None:
+    """A collector's whole output and everything on stderr hold no value of the export in clear."""
+    done = process(
+        "--vault", sandbox, "--sandbox", "read", "--ref", "borrower:AJ00001", "--ref", "loan:AJ00001"
+    )
+    assert done.returncode == 0
+    assert not [canary for canary in CANARIES if canary in done.stdout + done.stderr]
+    wrong = process("--vault", sandbox, "--sandbox", "find", "--field", "phone", stdin=NAME)
+    assert wrong.returncode == 2
+    assert NAME not in wrong.stdout + wrong.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Help stays quick because no store, no cryptography and no table is imported for it."""
+    code = (
+        "import sys; sys.argv = ['cvault', '--help']; import cli.main\n"
+        "assert cli.main.run(['--help']) == 0\n"
+        "heavy = {'sqlalchemy', 'cryptography', 'rich', 'alembic', 'vault.vault', 'cli.demo'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "retention" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["read", "--nonsense"], ["find"], ["list", "--limit", "x"]]
+)
+def test_usage_errors_are_json_where_asked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line that can't be understood is 2, as an error object with --json, else two lines."""
+    assert main.run([*arguments, "--json"]) == 2
+    assert json.loads(capsys.readouterr().err)["error"]["code"] == "invalid_usage"
+    assert main.run(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """`cvault` alone, and a group alone, show help and are a usage error."""
+    assert main.run([]) == 2
+    assert main.run(["log"]) == 2
+    captured = capsys.readouterr()
+    assert "Usage:" in captured.out + captured.err
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_unexpected_failures_show_no_value(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    """A failure nobody expected is 1, says where it was, and repeats nothing that its text holds."""
+
+    def fail() -> None:
+        raise RuntimeError(MARKER)
+
+    with pytest.raises(typer.Exit) as left:
+        guard(Output(json=as_json), fail)
+    assert left.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert MARKER not in said
+    assert (json.loads(said)["error"]["code"] if as_json else "RuntimeError at" in said) in {"failure", True}
+
+
+def test_interrupts_are_130() -> None:
+    """Ctrl-C ends with 130, as shells expect."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as left:
+        guard(Output(json=False), interrupted)
+    assert left.value.exit_code == 130
+
+
+def test_a_reader_that_goes_away_is_no_traceback(sandbox: Path) -> None:
+    """`cvault … | head -0` ends quietly."""
+    command = f'"{sys.executable}" -m cli.main --vault "{sandbox}" schema check | head -0'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr

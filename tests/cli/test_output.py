@@ -1,0 +1,39 @@
+"""What is printed can't steer a terminal, and JSON is one document."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from cli.output import Output, plain
+
+
+def test_control_characters_stay_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences in a value are shown as a mark, in lines and in tables."""
+    out = Output(json=False)
+    out.line("a\x1b[2Jb")
+    out.table(("x",), [("c\x1b]0;d\x07",)], title="e\x9b")
+    printed = capsys.readouterr().out
+    assert "a\ufffd[2Jb" in printed
+    assert not {"\x1b", "\x07", "\x9b"} & set(printed)
+
+
+def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like markup is printed as it is."""
+    Output(json=False).table(("x",), [("[bold]甲[/bold]",)])
+    assert "[bold]甲[/bold]" in capsys.readouterr().out
+
+
+def test_json_keeps_quiet_beside_its_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json notes are not printed and no bar is shown."""
+    out = Output(json=True)
+    out.note("read.none")
+    with out.progress("x") as progress:
+        assert progress is None
+    out.document({"值": msgspec.Raw(b'"v"')})
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out), captured.err) == ({"值": "v"}, "")
+    assert plain(msgspec.Raw(b'"v"')) == "v"
+    assert plain(None) is None

@@ -1,0 +1,150 @@
+"""Tokens and principals: files with secrets, limits in words, and who may do what."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from commands import PHONE, Run, run
+
+
+def issue(vault: Path, who: str, role: str, purpose: str, out: Path, *limits: object) -> Path:
+    """A token file for one of the plain vault's people."""
+    done = run(
+        "token", "issue", "--vault", vault, "--as", vault / f"{who}.principal", "--role", role,
+        "--purpose", purpose, "--out", out, *limits,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    return out
+
+
+def test_token_file_has_the_pinned_shape(plain: Path, tmp_path: Path) -> None:
+    """The file is private, holds token, key and expiry, and nothing of it is printed."""
+    out = tmp_path / "c.token"
+    done = run(
+        "token", "issue", "--vault", plain, "--as", plain / "collector.principal", "--role", "collector",
+        "--purpose", "repayment_reminder", "--ttl", "2h", "--out", out, "--json",
+    )  # fmt: skip
+    assert (done.code, done.json["file"]) == (0, str(out))
+    held = json.loads(out.read_text())
+    assert held.keys() == {"token", "key", "expires"}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert held["token"] not in done.out + done.err
+    assert held["key"] not in done.out + done.err
+
+
+def test_existing_files_are_kept_without_force(plain: Path, tmp_path: Path) -> None:
+    """A file that is there is refused before anything is issued; --force replaces it."""
+    out = tmp_path / "c.token"
+    out.write_text("mine")
+    arguments = (
+        "token", "issue", "--vault", plain, "--as", plain / "collector.principal", "--role", "collector",
+        "--purpose", "repayment_reminder", "--out", out, "--json",
+    )  # fmt: skip
+    before = run("status", "--vault", plain, "--json").json["log"]["size"]
+    refused = run(*arguments)
+    assert (refused.code, refused.error["code"], out.read_text()) == (2, "invalid_file", "mine")
+    assert run("status", "--vault", plain, "--json").json["log"]["size"] == before
+    assert run(*arguments, "--force").code == 0
+
+
+def test_role_must_be_held(plain: Path, tmp_path: Path) -> None:
+    """A principal gets no token for a role that another didn't give it, and no file is left."""
+    done = run(
+        "token", "issue", "--vault", plain, "--as", plain / "admin.principal", "--role", "legal",
+        "--purpose", "legal_action", "--out", tmp_path / "x", "--json",
+    )  # fmt: skip
+    assert (done.code, done.error["code"]) == (3, "role_denied")
+    assert not (tmp_path / "x").exists()
+
+
+def test_narrow_only_narrows(plain: Path, tmp_path: Path) -> None:
+    """A narrowed token shows its limits; one asking for more is refused."""
+    wide = issue(
+        plain,
+        "collector",
+        "collector",
+        "repayment_reminder",
+        tmp_path / "w",
+        "--fields",
+        "name=masked",
+        "--depth",
+        1,
+    )
+    less = tmp_path / "n"
+    assert (
+        run("token", "narrow", "--in", wide, "--out", less, "--fields", "name=masked", "--max-uses", 2).code
+        == 0
+    )
+    said = run("token", "show", "--vault", plain, "--in", less, "--json").json
+    assert (said["fields"], said["max_uses"], said["links"], said["depth"]) == ({"name": "MASKED"}, 2, 2, 0)
+    more = run("token", "narrow", "--in", wide, "--out", tmp_path / "m", "--fields", "phone=clear", "--json")
+    assert (more.code, more.error["code"]) == (2, "invalid_limits")
+
+
+def test_limits_bind_when_used(cv: Run, sandbox: Path, tmp_path: Path) -> None:
+    """Fields not listed at issue are hidden when the token reads; its uses are counted."""
+    token = tmp_path / "t"
+    assert cv(
+        "token", "issue", "--role", "legal", "--purpose", "legal_action", "--fields", "name=clear,phone=masked",
+        "--max-uses", 1, "--out", token,
+    ).code == 0  # fmt: skip
+    seen = run("--vault", sandbox, "read", "--ref", "borrower:AJ00001", "--token", token, "--json").json
+    views = {
+        name: field["view"] for name, field in seen["items"][0]["fields"].items() if field["view"] != "HIDDEN"
+    }
+    assert views == {"name": "CLEAR", "phone": "MASKED"}
+    spent = run("--vault", sandbox, "read", "--ref", "borrower:AJ00001", "--token", token, "--json")
+    assert (spent.code, spent.error["code"]) == (3, "uses_spent")
+
+
+def test_revoked_tokens_are_dead(plain: Path, tmp_path: Path) -> None:
+    """After revoke, the next use is refused; a stranger may not revoke."""
+    token = issue(plain, "collector", "collector", "repayment_reminder", tmp_path / "t")
+    stranger = run("token", "revoke", "--vault", plain, "--in", token, "--as", plain / "legal.principal")
+    assert stranger.code == 3
+    assert (
+        run("token", "revoke", "--vault", plain, "--in", token, "--as", plain / "collector.principal").code
+        == 0
+    )
+    dead = run("--vault", plain, "find", "--field", "phone", "--token", token, "--json", stdin=PHONE)
+    assert (dead.code, dead.error["code"]) == (3, "token_revoked")
+
+
+def test_token_files_that_are_none(plain: Path, tmp_path: Path) -> None:
+    """A missing file, one of another kind and no file at all are 2."""
+    missing = run("--vault", plain, "list", "--token", tmp_path / "none", "--json")
+    assert (missing.code, missing.error["code"]) == (2, "invalid_file")
+    assert run("--vault", plain, "list", "--token", plain / "admin.principal").code == 2
+    assert run("--vault", plain, "token", "show", "--json").error["code"] == "invalid_usage"
+    assert run("--vault", plain, "token", "revoke", "--json").error["code"] == "invalid_usage"
+
+
+def test_principals_are_added_listed_and_disabled(plain: Path, tmp_path: Path) -> None:
+    """An admin adds a principal with a private file, lists everybody, and disables one at once."""
+    admin = ("--vault", plain, "--as", plain / "admin.principal", "--json")
+    out = tmp_path / "x.principal"
+    added = run("principal", "add", "--name", "x", "--role", "dpo,collector", "--out", out, *admin)
+    assert (added.code, added.json["roles"]) == (0, ["collector", "dpo"])
+    assert json.loads(out.read_text()).keys() == {"principal", "key"}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    items = {item["name"]: item for item in run("principal", "list", *admin).json["items"]}
+    assert items["x"]["roles"] == ["collector", "dpo"]
+    assert run("principal", "disable", added.json["principal"], *admin).code == 0
+    refused = run(
+        "token", "issue", "--vault", plain, "--as", out, "--role", "dpo", "--purpose", "administration",
+        "--out", tmp_path / "t", "--json",
+    )  # fmt: skip
+    assert (refused.code, refused.error["code"]) == (3, "token_invalid")
+    assert "x" in run("principal", "list", "--vault", plain, "--as", plain / "admin.principal").out
+
+
+def test_principals_are_an_admins_affair(plain: Path, tmp_path: Path) -> None:
+    """Others than an admin add nobody; an unknown role, an unknown id and nobody acting are refused."""
+    others = ("--vault", plain, "--as", plain / "dpo.principal", "--json")
+    assert run("principal", "add", "--name", "y", "--role", "dpo", "--out", tmp_path / "y", *others).code == 3
+    admin = ("--vault", plain, "--as", plain / "admin.principal", "--json")
+    assert run("principal", "add", "--name", "y", "--role", "boss", "--out", tmp_path / "y", *admin).code == 2
+    assert run("principal", "disable", "p-nobody", *admin).code == 4
+    assert run("principal", "list", "--vault", plain, "--json").error["field"] == "as"
