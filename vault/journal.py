@@ -125,12 +125,15 @@ class Page:
         salts = token_bytes(48 * count)
         sealer = BodySealer(keys.audit_public, keys.tenant)
         entries, bodies, leaves = [], [], []
+        whos: dict[int, bytes] = {}  # by identity: the entries of one grant and decision share their *who*
         for slot, (happening, tag) in enumerate(zip(self._pending, tags, strict=True)):
-            who_salt, whom_salt, request = (
-                salts[48 * slot + 16 * i : 48 * slot + 16 * i + 16] for i in range(3)
-            )
-            request = happening.request or request
-            who_digest = stub.digest(who_salt, stub.who_bytes(happening.who))
+            at = 48 * slot
+            who_salt, whom_salt = salts[at : at + 16], salts[at + 16 : at + 32]
+            request = happening.request or salts[at + 32 : at + 48]
+            who = whos.get(id(happening.who))
+            if who is None:
+                who = whos[id(happening.who)] = stub.who_bytes(happening.who)
+            who_digest = stub.digest(who_salt, who)
             whom = stub.whom_bytes(happening.whom)
             whom_digest = stub.digest(whom_salt, whom)
             commitment = stub.commitment(who_digest, whom_digest)

@@ -155,12 +155,10 @@ class Keeping:
 
     def _held(self, row: HeadKeyRow, candidates: list[FactsRow]) -> Held:
         """Choose the facts that hold: the confirmed counter, or the pending one if that is all there is."""
-        valid = {row.facts_counter: 1, row.facts_pending: 0}
-        chosen = max(
-            (fact for fact in candidates if fact.counter in valid),
-            key=lambda f: valid[f.counter],
-            default=None,
-        )
+        by_counter = {fact.counter: fact for fact in candidates}
+        chosen = by_counter.get(row.facts_counter)
+        if chosen is None and row.facts_pending is not None:
+            chosen = by_counter.get(row.facts_pending)
         if chosen is None:
             raise Tampered(
                 "a record's facts are missing or rolled back", remedy="stop; compare with a backup"
@@ -170,7 +168,7 @@ class Keeping:
             row=row,
             kind=chosen.kind,
             facts=_decode_facts(chosen.body),
-            top=max(row.facts_pending or 0, *(fact.counter for fact in candidates)),
+            top=max(row.facts_pending or 0, *by_counter),
         )
 
     def _check(self, fact: FactsRow, subject: str) -> None:
@@ -214,9 +212,7 @@ class Keeping:
         rows = [self.facts_row(h.row.record, h.row.subject, h.kind, c, facts) for h, c, facts in steps]
         self._records.put_facts(rows)
         self.store.confirm_facts(self._tenant, [(h.row.record, c) for h, c, _ in steps])
-        stood = [
-            (h.row.record, h.row.facts_counter) for h, _, _ in steps
-        ]
+        stood = [(h.row.record, h.row.facts_counter) for h, _, _ in steps]
         self._records.drop_facts(self._tenant, stood)
 
     def keep(self, secrets: Sequence[NewSecret], subjects: Sequence[NewSubject]) -> None:

@@ -26,7 +26,7 @@ from vault.crypto import mac
 from vault.errors import Denied, Invalid, NotFound, VaultError
 from vault.intake.values import normalise
 from vault.journal import Page
-from vault.model import Disclosure, Grant, Happening, ItemError, Receipt, Shown, Whom, Word
+from vault.model import Disclosure, Grant, Happening, ItemError, Receipt, Shown, Who, Whom, Word
 from vault.opening import Item, Opener
 from vault.schema import FieldSpec
 from vault.tenancy import REF, Tenancy
@@ -204,16 +204,19 @@ class Reading:
         self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
             entombed = page.tx.entombed([item.id for job in jobs for item in job.items if item.granted])
+            over = self._t.contract_over(page.registry, self._t.today())
+            whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs
             for job in jobs:
-                self._enter(page, job, entombed)
+                self._enter(page, job, entombed, whos, over=over)
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
 
-    def _enter(self, page: Page, job: ReadJob, entombed: set[str]) -> None:
+    def _enter(
+        self, page: Page, job: ReadJob, entombed: set[str], whos: dict[tuple[int, int], Who], *, over: bool
+    ) -> None:
         """Queue the entries of one job, granted or refused by what only the ledger knows."""
         try:
             page.admit(job.grant)
-            over = self._t.contract_over(page.registry, self._t.today())
             if over and "RESTRICTED" not in self._t.policy.states(job.grant.purpose):
                 raise Denied("the creditor's contract has ended", code="contract_ended")
             self._admit_search(page, job)
@@ -230,7 +233,7 @@ class Reading:
             if job.search is not None:
                 who = self._t.who(job.grant, about=job.search.kind)
                 page.add(Happening(kind="search", who=who, whom=Whom(detail=job.search.detail)))
-        job.slots = [page.add(self._happening(job.grant, item)) for item in job.items]
+        job.slots = [page.add(self._happening(job.grant, item, whos)) for item in job.items]
 
     def _admit_search(self, page: Page, job: ReadJob) -> None:
         search = job.search
@@ -245,7 +248,7 @@ class Reading:
                 "the day's cap of distinct values is reached", code="lookup_cap", remedy="go on tomorrow"
             )
 
-    def _happening(self, grant: Grant, item: Item) -> Happening:
+    def _happening(self, grant: Grant, item: Item, whos: dict[tuple[int, int], Who]) -> Happening:
         whom = Whom(
             subject=item.subject,
             record=item.id if item.subject else "",
@@ -253,7 +256,8 @@ class Reading:
             ticket=grant.ticket,
         )
         if item.error is None:
-            who = self._t.who(grant, decision=item.decision)
+            key = (id(grant), id(item.decision))
+            who = whos.get(key) or whos.setdefault(key, self._t.who(grant, decision=item.decision))
             return Happening(kind="read", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)
         outcome = {3: "denied", 4: "not_found"}.get(item.error.exit_code, "failed")
         who = self._t.who(grant, about=item.kind, outcome=outcome, reason=_reason(item.error, outcome))

@@ -48,20 +48,22 @@ def body_context(tenant: str, commitment: bytes) -> bytes:
 class BodySealer:
     """Seals the bodies of one batch under one ephemeral HPKE envelope."""
 
-    __slots__ = ("_envelope", "_hints", "_secret")
+    __slots__ = ("_envelope", "_hints", "_keyed")
 
     def __init__(self, audit_public: bytes, tenant: str) -> None:
-        self._secret = token_bytes(32)
-        self._hints = AESGCM(self._secret)
+        secret = token_bytes(32)
+        self._hints = AESGCM(secret)
+        self._keyed = hmac.new(secret, digestmod="sha256")
         public = X25519PublicKey.from_public_bytes(audit_public)
-        self._envelope = _SUITE.encrypt(self._secret, public, encode("cvault/audit/v1", tenant))
+        self._envelope = _SUITE.encrypt(secret, public, encode("cvault/audit/v1", tenant))
 
     def seal(self, payload: bytes, log_secret: bytes, shelf: str, context: bytes) -> bytes:
         """One body; `log_secret` is b"" and `shelf` "" for an entry without a subject."""
         nonce = token_bytes(12)
         hint = self._hints.encrypt(nonce, shelf.encode("ascii").ljust(_SHELF_SIZE, b"\0"), context)
-        key = hmac.digest(self._secret, log_secret, "sha256")
-        body = AESGCM(key).encrypt(nonce, pad(payload), context)
+        keyed = self._keyed.copy()  # a body's key is HMAC(batch secret, log secret)
+        keyed.update(log_secret)
+        body = AESGCM(keyed.digest()).encrypt(nonce, pad(payload), context)
         return b"".join((_VERSION, self._envelope, nonce, hint, body))
 
 
