@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from types import TracebackType
 from typing import Final, Generic, TypeVar
 
 R = TypeVar("R")
@@ -22,7 +23,7 @@ LIMIT: Final = 64
 class Job(Generic[R]):
     """One caller's request in a batch; `process` sets either its result or its error."""
 
-    __slots__ = ("_result", "bell", "done", "error", "future")
+    __slots__ = ("_result", "_trace", "bell", "done", "error", "future")
 
     def __init__(self) -> None:
         self.done = False
@@ -30,6 +31,7 @@ class Job(Generic[R]):
         self.future: asyncio.Future[R] | None = None
         self.bell: SimpleQueue[None] | None = None
         self._result: R | None = None
+        self._trace: TracebackType | None = None
 
     def resolve(self, result: R) -> None:
         """Hand over the result."""
@@ -40,6 +42,7 @@ class Job(Generic[R]):
         """Hand over the refusal or failure, unless there is an outcome already."""
         if not self.done:
             self.error = error
+            self._trace = error.__traceback__
             self.done = True
 
     def outcome(self) -> R:
@@ -49,7 +52,9 @@ class Job(Generic[R]):
             BaseException: What `fail` was given.
         """
         if self.error is not None:
-            raise self.error
+            # a failed batch has one error for all its callers: each raises it as it was, not with the
+            # frames (and their values) of those that raised it before
+            raise self.error.with_traceback(self._trace)
         return self._result  # type: ignore[return-value]
 
 

@@ -129,3 +129,17 @@ def test_no_caller_is_forgotten_when_threads_and_a_loop_hammer_one_queue() -> No
     for thread in threads:
         thread.join(timeout=30)
     assert sorted(results) == sorted([2 * n for n in range(150)] * 16)
+
+
+def test_an_error_shared_by_a_batch_gathers_no_frames_of_its_callers() -> None:
+    """However many callers raise it, its traceback names the batch and one caller."""
+    error = ValueError("the batch failed")
+    jobs = [Number(number) for number in range(5)]
+    for job in jobs:
+        job.fail(error)
+    depths = set()
+    for job in jobs:
+        with pytest.raises(ValueError, match="the batch failed") as caught:
+            job.outcome()
+        depths.add(len(caught.traceback))
+    assert depths == {2}
