@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from vault.crypto import mac
 from vault.model import Draft
 from vault.opening import Opener
-from vault.stores.rows import AttributeRow, BlindRow
+from vault.stores.rows import AttributeRow, BlindRow, SecretRow
 from vault.tenancy import REF, Tenancy
 
 
@@ -71,6 +71,12 @@ class Deriver:
         stale = [row for row in t.stores.keys.pending(t.name) if row.deadline < now]
         if not stale:
             return 0
+        with t.stores.index.turn(t.name):
+            self._sweep(stale, now)
+        return len(stale)
+
+    def _sweep(self, stale: Sequence[SecretRow], now: int) -> None:
+        t = self._t
         live = {row.record for row in t.stores.keys.fetch(t.name, [s.record for s in stale])}
         dead = [row.record for row in stale if row.record not in live]
         t.stores.index.delete(t.name, dead)
@@ -78,4 +84,3 @@ class Deriver:
         t.stores.records.delete_versions(t.name, [(s.record, s.version) for s in stale if s.record in live])
         self.reindex(sorted(live))
         t.stores.keys.sweep_pending(t.name, now)
-        return len(stale)

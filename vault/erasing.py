@@ -320,7 +320,7 @@ class Erasing:
     ) -> int:
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "hold")
-        with self._t.journal.page() as page:
+        with self._t.stores.index.turn(self._t.name), self._t.journal.page() as page:
             page.admit(grant)
             held = self._t.keeping.fetch(records)
             changes = [(h, msgspec.structs.replace(h.facts, holds=change(h.facts))) for h in held.values()]

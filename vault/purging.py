@@ -57,6 +57,10 @@ class Purger:
 
     def erase(self, records: Sequence[str], plan: Plan) -> tuple[int, int]:
         """Erase one page; returns how many, and how many entries of closed subjects that leaves unowned."""
+        with self._t.stores.index.turn(self._t.name):  # no import stores a new version meanwhile
+            return self._erase(records, plan)
+
+    def _erase(self, records: Sequence[str], plan: Plan) -> tuple[int, int]:
         doomed, orphans = self._entomb(records, plan)
         t = self._t
         while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):
@@ -109,7 +113,7 @@ class Purger:
     def restrict(self, records: Sequence[str], plan: Plan) -> int:
         """Set records RESTRICTED: stored and protected, nothing else (PIPL 47 ¶2)."""
         day, anchors = date.fromisoformat(plan.as_of), self._t.tenant_anchors()
-        with self._t.journal.page() as page:
+        with self._t.stores.index.turn(self._t.name), self._t.journal.page() as page:
             held = self._t.keeping.fetch(records)
             done = [r for r, h in held.items() if h.facts.state != State.ACTIVE]
             due = [

@@ -79,7 +79,8 @@ class Stocker:
         """Store rows, each whole or refused; `log` makes their entry durable before any is visible."""
         done = Stocked()
         for group in self._groups(rows):
-            self._store_group(group, log, done)
+            with self._t.stores.index.turn(self._t.name):
+                self._store_group(group, log, done)
         return done
 
     # --- finding what is there already ---------------------------------------------------------------
@@ -106,7 +107,7 @@ class Stocker:
         if group:
             yield group
 
-    def _known(self, rows: Rows) -> dict[_Key, str]:
+    def _known(self, rows: Rows) -> dict[_Key, list[str]]:
         wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for row in rows:
             for draft in row:
@@ -115,7 +116,7 @@ class Stocker:
                 if self._follows_case(draft):
                     wanted["loan", REF].append(self._loan_digest(draft))
         return {
-            (kind, field, digest): records[0]
+            (kind, field, digest): records
             for (kind, field), digests in wanted.items()
             for digest, records in self._t.stores.index.find_many(self._t.name, kind, field, digests).items()
         }
@@ -131,7 +132,10 @@ class Stocker:
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked) -> None:
         known = self._known(rows)
-        held = self._t.keeping.fetch(sorted(set(known.values())))
+        met = sorted({record for records in known.values() for record in records})
+        held = self._t.keeping.fetch(met)
+        for gone in self._t.stores.ledger.entombed(self._t.name, list(held)):
+            del held[gone]
         placed: list[Placed] = []
         subjects: list[NewSubject] = []
         joined: list[tuple[Held, Facts]] = []
@@ -148,9 +152,7 @@ class Stocker:
                         remedy=error.remedy,
                     )
                 )
-        if joined:
-            with self._t.journal.page():  # the head's lock keeps other writers of facts away
-                self._t.keeping.set_facts(joined)
+        self._t.keeping.set_facts(joined)
         if placed:
             self._write(placed, subjects, log)
             done.stored.update(p.draft.kind for p in placed)
@@ -158,7 +160,7 @@ class Stocker:
     def _place_row(
         self,
         row: tuple[Draft, ...],
-        known: dict[_Key, str],
+        known: dict[_Key, list[str]],
         held: dict[str, Held],
         placed: list[Placed],
         subjects: list[NewSubject],
@@ -192,15 +194,13 @@ class Stocker:
             if set(place.facts.cases) - set(old.facts.cases):
                 joined.append((old, msgspec.structs.replace(old.facts, cases=place.facts.cases)))
 
-    def _old(self, draft: Draft, known: dict[_Key, str], held: dict[str, Held]) -> Held | None:
+    def _old(self, draft: Draft, known: dict[_Key, list[str]], held: dict[str, Held]) -> Held | None:
         """The live record a draft belongs to; by ID number before external id.
 
         Raises:
             Invalid: The external id belongs to a borrower with another ID number.
         """
-        found = {
-            field: held.get(known.get((kind, field, digest), "")) for kind, field, digest in self._keys(draft)
-        }
+        found = {key[1]: _live(key, known, held) for key in self._keys(draft)}
         by_id, by_ref = found.get(_ID), found.get(REF)
         if by_id is None and by_ref is not None and _ID in draft.values and self._has_id(by_ref):
             raise Invalid(
@@ -216,14 +216,18 @@ class Stocker:
         return bool(self._opener.values([held.row.record], spec.fields[_ID]))
 
     def _owner(
-        self, row: tuple[Draft, ...], olds: list[Held | None], known: dict[_Key, str], held: dict[str, Held]
+        self,
+        row: tuple[Draft, ...],
+        olds: list[Held | None],
+        known: dict[_Key, list[str]],
+        held: dict[str, Held],
     ) -> tuple[str, list[str]]:
         """The borrower's subject for this row, and the list of fresh subjects."""
         for draft, old in zip(row, olds, strict=True):
             if draft.kind == "borrower":
                 return (old.row.subject, []) if old else (fresh := new_id("s"), [fresh])
             if self._follows_case(draft):
-                loan = held.get(known.get(("loan", REF, self._loan_digest(draft)), ""))
+                loan = _live(("loan", REF, self._loan_digest(draft)), known, held)
                 if loan is None:
                     raise Invalid(
                         "no loan has this case number",
@@ -350,3 +354,8 @@ class Stocker:
             subject=p.subject, kind=p.draft.kind, generation=generation, suite=AES_256_GCM,
             sealed=sealed.blob,
         )  # fmt: skip
+
+
+def _live(key: _Key, known: dict[_Key, list[str]], held: dict[str, Held]) -> Held | None:
+    """The live record a key finds; index rows of records gone or not yet confirmed count for nothing."""
+    return next((held[record] for record in known.get(key, ()) if record in held), None)

@@ -57,8 +57,8 @@ def open_certificate(text: str, vkey: VKey) -> dict[str, object]:
     except (msgspec.MsgspecError, KeyError, ValueError, Tampered):
         raise Tampered("not a certificate", remedy="use the file as it was written") from None
     verify(vkey.public, signature, encode(_LABEL, body))
-    if text != _written(body, signature, vkey):  # one spelling: nothing beside the signed bytes may vary
-        raise Tampered("the certificate is not as it was written", remedy="use the file as it was written")
     if said.get("origin") != vkey.name:
         raise Tampered("the certificate is another log's", remedy="use that log's key")
+    if text != _written(body, signature, vkey):  # one spelling: nothing beside the signed bytes may vary
+        raise Tampered("the certificate is not as it was written", remedy="use the file as it was written")
     return said

@@ -113,7 +113,7 @@ def encode(stub: Stub) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Stub:
+def decode(data: object) -> Stub:
     """Read a stub; whatever it accepts, `encode` gives back byte for byte.
 
     Raises:

@@ -56,15 +56,27 @@ class Session:
     """A driver connection that one thread holds. Rows come as plain tuples; errors as ours.
 
     Attributes:
+        place: Device and inode of the SQLite file it was opened on, None on PostgreSQL.
         suspect: Something failed on it; the next use opens a new one.
     """
 
-    __slots__ = ("__weakref__", "_errors", "_failure", "_store", "dialect", "driver", "lite", "suspect")
+    __slots__ = (
+        "__weakref__",
+        "_errors",
+        "_failure",
+        "_store",
+        "dialect",
+        "driver",
+        "lite",
+        "place",
+        "suspect",
+    )
 
     def __init__(self, driver: Any, dialect: Dialect, store: str, failure: type[Unavailable]) -> None:
         self.driver = driver
         self.dialect = dialect
         self.lite = dialect.name == "sqlite"
+        self.place: tuple[int, int] | None = None
         self.suspect = False
         self._store = store
         self._failure = failure
@@ -159,7 +171,7 @@ class Database:
             return held
         if held is not None:
             held.close()
-        self._local.session = session = self._connect()
+        self._local.session = session = self.connect()
         return session
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -199,6 +211,7 @@ class Database:
                 raise self.failure(f"the {self.store} store refused a statement", remedy="retry the whole")
             if keep:
                 session.commit()
+                self._refuse_moved(session)
         except BaseException:
             session.rollback()
             raise
@@ -249,7 +262,8 @@ class Database:
             session.begin()
         return session
 
-    def _connect(self) -> Session:
+    def connect(self) -> Session:
+        """Open a session of its own; the caller closes it."""
         try:
             fairy = self.engine.raw_connection()
             driver: Any = fairy.driver_connection
@@ -259,8 +273,20 @@ class Database:
         except border_errors(self.engine.dialect) as error:
             raise translate(error, self.store, self.failure) from None
         session = Session(driver, self.engine.dialect, self.store, self.failure)
+        session.place = _place(self.file) if self.file else None
         self._open.add(session)
         return session
+
+    def _refuse_moved(self, session: Session) -> None:
+        """Demand that what was committed stands where it will be looked for.
+
+        SQLite goes on writing to a file that was deleted, moved or replaced: durable, and never seen again.
+        Checked after each COMMIT (one stat), so that a moved ledger releases nothing.
+        """
+        if self.file and session.place != _place(self.file):
+            session.suspect = True
+            message = f"the {self.store} store's file was moved or replaced while it was open"
+            raise self.failure(message, remedy="put the file back, then open the vault again")
 
     def _take_gate(self) -> None:
         """Let this process's writers to one SQLite file queue here: its busy handler sleeps and is unfair."""
@@ -276,6 +302,15 @@ def border_errors(dialect: Dialect) -> tuple[type[BaseException], ...]:
     """Name what may come out of a driver: its own errors, and Python's for a value it cannot take."""
     driver: Any = dialect.dbapi
     return (driver.Error, SQLAlchemyError, UnicodeError, OverflowError)
+
+
+def _place(file: Path) -> tuple[int, int] | None:
+    """Which file stands at a path, by device and inode; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def make_file(file: Path) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 import msgspec
+from filelock import FileLock, Timeout
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -26,16 +28,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import FromClause
 
-from vault.errors import Invalid
+from vault.errors import Invalid, Unavailable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement, run
 from vault.stores.rows import AttributeRow, BlindRow
-from vault.stores.schema import attributes, blind
+from vault.stores.schema import attributes, blind, turns
 from vault.stores.store import Store
 
 _B, _A = blind.c, attributes.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
 _MARKER: Final = ""
+TURN_PATIENCE: Final = 15.0
+"""Seconds a writer waits for its turn."""
 
 OPERATORS: Final[dict[str, Callable[[ColumnElement[str], Any], ColumnElement[bool]]]] = {
     "=": lambda column, value: column == value,
@@ -84,10 +88,53 @@ Where = tuple[str, str, Any]
 Page = tuple[list[tuple[str, dict[str, str]]], str | None]
 
 
+_TURN: Final = Rows(turns, lambda insert: insert.on_conflict_do_nothing())
+_TAKE_TURN: Final = Statement(select(turns.c.tenant).where(turns.c.tenant == _TENANT).with_for_update())
+
+
 class IndexStore(Store):
     """Blind-index rows and open attributes."""
 
     name: ClassVar[str] = "index"
+    patience: float = TURN_PATIENCE
+
+    @contextmanager
+    def turn(self, tenant: str) -> Iterator[None]:
+        """Let one writer at a time look for what is there and store what isn't, on every node.
+
+        Two imports of one person that look at the same moment would both find nobody. The turn ends with
+        its process: on SQLite it is a lock on a file beside the database, on PostgreSQL a locked row.
+
+        Raises:
+            Unavailable: Others kept the turn for longer than `patience` seconds (`busy`).
+        """
+        if self.db.file is None:
+            with self._row_turn(tenant):
+                yield
+            return
+        lock = FileLock(f"{self.db.file}.{tenant}.turn", timeout=self.patience, mode=0o600, poll_interval=0.01)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Unavailable(
+                "another import is under way", code="busy", remedy="retry when it ends"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _row_turn(self, tenant: str) -> Iterator[None]:
+        self.db.write(lambda session: _TURN.put(session, [(tenant,)]))
+        held = self.db.connect()  # a session of its own: the writer's own statements go on beside it
+        try:
+            held.begin()
+            _TAKE_TURN.rows(held, tenant=tenant)
+            yield
+        finally:
+            held.rollback()
+            held.close()
 
     def put(
         self,

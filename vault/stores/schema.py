@@ -81,6 +81,7 @@ epochs = _table(
 )  # fmt: skip
 generations = _table(keys, "generations", "tenant generation:int", "tenant")
 
+turns = _table(index, "turns", "tenant", "tenant")
 blind = _table(
     index, "blind", "tenant kind field digest:bytes record", "tenant kind field digest record",
     Index("blind_record", "tenant", "record"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vault.errors import Invalid
+from vault.errors import Invalid, Unavailable
 from vault.stores.errors import Conflict
 from vault.stores.index import IndexStore
 from vault.stores.rows import AttributeRow, BlindRow
@@ -131,3 +135,49 @@ def test_paging_meets_every_record_once_in_order(
         if cursor is None:
             break
     assert got == wanted
+
+
+def test_writers_take_turns(index: IndexStore) -> None:
+    """One writer at a time looks and stores; another of the same tenant waits."""
+    store = index
+    order: list[str] = []
+    entered = threading.Event()
+
+    def second() -> None:
+        entered.wait()
+        with store.turn("main"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with store.turn("main"):
+        entered.set()
+        with store.turn("other"):
+            order.append("another tenant")
+        time.sleep(0.1)
+        order.append("first")
+    thread.join()
+    assert order == ["another tenant", "first", "second"]
+
+
+def test_a_turn_ends_with_an_error(index: IndexStore) -> None:
+    """A writer that fails gives its turn back."""
+
+    def failing() -> None:
+        with index.turn("main"):
+            raise Invalid("no")
+
+    with pytest.raises(Invalid):
+        failing()
+    with index.turn("main"):
+        pass
+
+
+def test_waiting_in_vain(tmp_path: Path) -> None:
+    """Whoever keeps the turn too long makes others fail, to be retried; nothing waits for ever."""
+    store = IndexStore.open(f"sqlite:///{tmp_path}/index.db")
+    store.create()
+    store.patience = 0.05
+    with store.turn("main"), pytest.raises(Unavailable) as busy, store.turn("main"):
+        pass
+    assert busy.value.code == "busy"

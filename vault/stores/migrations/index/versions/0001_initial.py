@@ -13,6 +13,7 @@ revision: Final = "0001"
 down_revision: Final = None
 
 TABLES: Final = (
+    ("turns", "tenant", "tenant"),
     ("blind", "tenant kind field digest:bytes record", "tenant kind field digest record"),
     ("attributes", "tenant kind name value record", "tenant record name"),
 )
