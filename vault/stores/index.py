@@ -112,7 +112,8 @@ class IndexStore(Store):
             with self._row_turn(tenant):
                 yield
             return
-        lock = FileLock(f"{self.db.file}.{tenant}.turn", timeout=self.patience, mode=0o600, poll_interval=0.01)
+        path = f"{self.db.file}.{tenant}.turn"
+        lock = FileLock(path, timeout=self.patience, mode=0o600, poll_interval=0.01)
         try:
             lock.acquire()
         except Timeout:
