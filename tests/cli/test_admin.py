@@ -100,7 +100,7 @@ def test_tenants_are_apart(cv: Run, sandbox: Path) -> None:
 
 
 def test_exported_keys_make_a_masked_node(cv: Run, sandbox: Path, tmp_path: Path) -> None:
-    """A node with exported keys reads masked views alone: no search, no clear value, no token; it is logged."""
+    """A node with exported keys reads masked views alone: no search, no clear value; it is logged."""
     done = cv("keys", "export", "--compartments", "masked", "--out", tmp_path / "node", "--json")
     assert (done.code, done.json["compartments"]) == (0, ["masked"])
     assert cv("keys", "status", "--json", CVAULT_KEYS=str(tmp_path / "node")).json["compartments"] == [

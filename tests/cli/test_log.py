@@ -13,7 +13,8 @@ from vault.ledger import proof
 from vault.ledger.note import VKey
 
 LINE = {
-    "index", "time", "kind", "actor", "role", "purpose", "case", "subject", "fields", "outcome", "reason", "policy",
+    "index", "time", "kind", "actor", "role", "purpose", "case", "subject", "fields", "outcome", "reason",
+    "policy",
 }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_receipt_proves_an_entry_with_the_public_key(sandbox: Path, tmp_path: Pa
 
 
 def test_public_parts(cv: Run, sandbox: Path, tmp_path: Path) -> None:
-    """vkey is the file's line, the checkpoint is signed by it, the export holds tiles."""
+    """The key is the file's line, the checkpoint is signed by it, the export holds tiles."""
     key = cv("log", "vkey", "--json").json["vkey"]
     assert key == (sandbox / "log.vkey").read_text("utf-8").strip() == cv("log", "vkey").out.strip()
     origin = key.split("+")[0]

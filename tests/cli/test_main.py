@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from commands import CANARIES, NAME, PHONE
+from commands import CANARIES, NAME, PHONE, run
 
 from cli import main
 from cli.context import guard
@@ -37,27 +37,26 @@ def test_streams_and_exit_code_of_a_process(sandbox: Path) -> None:
     done = process("--vault", sandbox, "--sandbox", "read", "r-nobody", "--json")
     assert (done.returncode, done.stderr) == (4, "")
     assert json.loads(done.stdout)["errors"] == [{"id": "r-nobody", "code": "not_found"}]
-    refused = process("--vault", sandbox, "read", "r-nobody")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert [line.split(":")[0] for line in refused.stderr.splitlines()] == ["error", "hint"]
+    refused = run("--vault", sandbox, "read", "r-nobody")
+    assert (refused.code, refused.out) == (2, "")
+    assert [line.split(":")[0] for line in refused.err.splitlines()] == ["error", "hint"]
 
 
 def test_people_are_spoken_to_in_their_language(sandbox: Path) -> None:
     """In a Chinese locale messages are Chinese and codes stay as they are."""
-    done = process(
-        "--vault", sandbox, "--sandbox", "find", "--field", "phone", stdin=PHONE, LC_ALL="zh_CN.UTF-8"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    refused = process("--vault", sandbox, "list", LC_ALL="zh_CN.UTF-8")
-    assert refused.stderr.startswith("错误")
-    assert "(invalid_usage)" in refused.stderr
+    refused = run("--vault", sandbox, "list", LC_ALL="zh_CN.UTF-8")
+    assert refused.err.startswith("错误")
+    assert "(invalid_usage)" in refused.err
+    missing = run("--vault", sandbox, "--sandbox", "principal", "disable", "p-x", LC_ALL="zh_CN.UTF-8")
+    assert "提示: 请核对编号" in missing.err
 
 
-def test_a_value_as_an_argument_is_refused_and_not_repeated(sandbox: Path) -> None:
+def test_a_value_as_an_argument_is_refused_and_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     """Values are never arguments: a stray one is 2, and the message doesn't hold it."""
-    done = process("--vault", sandbox, "find", "--field", "phone", PHONE)
-    assert done.returncode == 2
-    assert PHONE not in done.stdout + done.stderr
+    assert main.run(["find", "--field", "phone", PHONE]) == 2
+    captured = capsys.readouterr()
+    assert PHONE not in captured.out + captured.err
+    assert "stdin" in captured.err
 
 
 def test_no_value_reaches_stderr_or_a_masked_view(sandbox: Path) -> None:
@@ -67,9 +66,9 @@ def test_no_value_reaches_stderr_or_a_masked_view(sandbox: Path) -> None:
     )
     assert done.returncode == 0
     assert not [canary for canary in CANARIES if canary in done.stdout + done.stderr]
-    wrong = process("--vault", sandbox, "--sandbox", "find", "--field", "phone", stdin=NAME)
-    assert wrong.returncode == 2
-    assert NAME not in wrong.stdout + wrong.stderr
+    wrong = run("--vault", sandbox, "--sandbox", "find", "--field", "phone", stdin=NAME)
+    assert wrong.code == 2
+    assert NAME not in wrong.out
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -105,7 +104,7 @@ def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_unexpected_failures_show_no_value(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+def test_unexpected_failures_show_no_value(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
     """A failure nobody expected is 1, says where it was, and repeats nothing that its text holds."""
 
     def fail() -> None:

@@ -29,7 +29,7 @@ def test_both_languages_say_the_same_parts() -> None:
         ({}, False),
     ],
 )
-def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], expected: bool) -> None:
+def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, str], expected: bool) -> None:
     """LC_ALL before LC_MESSAGES before LANG; nothing set is English."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
