@@ -218,12 +218,17 @@ def guard(out: Output, work: Callable[[], int | None]) -> NoReturn:
     except VaultError as error:
         out.error(error)
         code = error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         raise
     except typer.Exit:
         raise
+    except OSError as error:
+        where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        message = f"{where}{error.strerror or 'input or output failed'}"
+        out.error(VaultError(message, remedy=messages.text("hint.path")))
+        code = 1
     except Exception as error:  # noqa: BLE001 - the last door: whatever it is, its text could hold a value
         telemetry.logger().error("unexpected failure", exc_info=error)
         out.error(VaultError(messages.text("unexpected"), remedy="cvault doctor"))

@@ -15,6 +15,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "check the id; missing, erased and out of scope look alike",
         "请核对编号；不存在、已删除与超出范围一律如此显示",
     ),
+    "hint.path": ("check the path, its permissions and the free space", "请检查路径、权限与剩余空间"),
     "hint.other": ("cvault --help; cvault doctor", "cvault --help；cvault doctor"),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),

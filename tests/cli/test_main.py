@@ -118,11 +118,28 @@ def test_unexpected_failures_show_no_value(capsys: pytest.CaptureFixture[str], *
     assert (json.loads(said)["error"]["code"] if as_json else "RuntimeError at" in said) in {"failure", True}
 
 
-def test_interrupts_are_130() -> None:
-    """Ctrl-C ends with 130, as shells expect."""
+def test_a_full_disk_or_a_wrong_path_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What the file system refuses is 1, with the path and the reason."""
+    with pytest.raises(typer.Exit) as left:
+        guard(Output(json=True), lambda: (tmp_path / "none" / "x").write_text("y"))
+    assert left.value.exit_code == 1
+    assert "none/x" in json.loads(capsys.readouterr().err)["error"]["message"]
+
+
+def test_demo_never_replaces_what_it_did_not_make(sandbox: Path) -> None:
+    """The demo refuses a folder that holds something else, and leaves it as it is."""
+    before = sorted(path.name for path in sandbox.iterdir())
+    done = run("demo", "--dir", sandbox, "--json")
+    assert (done.code, done.error["field"]) == (2, "dir")
+    assert sorted(path.name for path in sandbox.iterdir()) == before
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, typer.Abort])
+def test_interrupts_are_130(interruption: type[BaseException]) -> None:
+    """Ctrl-C ends with 130, as shells expect, at a prompt too."""
 
     def interrupted() -> None:
-        raise KeyboardInterrupt
+        raise interruption
 
     with pytest.raises(typer.Exit) as left:
         guard(Output(json=False), interrupted)
