@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vault import errors, model
 PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text("utf-8")
 
 
+@functools.cache
 def _commands() -> dict[str, typer.core.TyperCommand]:
     found = {}
     for name, one in get_command(app).commands.items():  # type: ignore[attr-defined]
@@ -24,6 +26,7 @@ def _commands() -> dict[str, typer.core.TyperCommand]:
     return found
 
 
+@functools.cache
 def _documented() -> dict[str, str]:
     lines = re.findall(r"^- `cvault ([^`]*)`", PAGE, re.MULTILINE)
     found = {}
