@@ -51,6 +51,7 @@ class Figure(Word):
         per_second: Operations per second at the median.
         time_ratio: Median of the rounds' ratios of time to each baseline's; above 1 is slower than it.
         throughput_ratio: The same of throughput; above 1 is faster than the baseline.
+        cpu_ratio: The same of CPU time, which other load on the machine's disk and cores hardly moves.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Figure(Word):
     per_second: float
     time_ratio: dict[str, float]
     throughput_ratio: dict[str, float]
+    cpu_ratio: dict[str, float]
 
 
 class Table(Word):
@@ -106,6 +108,12 @@ def ratio(timings: dict[str, list[Timing]], name: str, baseline: str) -> float:
     return median(mine.wall / other.wall for mine, other in pairs)
 
 
+def cpu_ratio(timings: dict[str, list[Timing]], name: str, baseline: str) -> float:
+    """As `ratio`, of CPU time."""
+    pairs = zip(timings[name], timings[baseline], strict=True)
+    return median(mine.cpu / other.cpu for mine, other in pairs)
+
+
 def figures(timings: dict[str, list[Timing]], baselines: Sequence[str]) -> list[Figure]:
     """Every contestant's figures, with its ratios to each baseline."""
     made = []
@@ -121,6 +129,7 @@ def figures(timings: dict[str, list[Timing]], baselines: Sequence[str]) -> list[
                 per_second=1 / median(walls),
                 time_ratio={base: ratio(timings, name, base) for base in baselines},
                 throughput_ratio={base: 1 / ratio(timings, name, base) for base in baselines},
+                cpu_ratio={base: cpu_ratio(timings, name, base) for base in baselines},
             )
         )
     return made
@@ -130,14 +139,18 @@ def text(table: Table) -> str:
     """A table as plain text; a column of throughput ratios for each baseline."""
     width = max(len(figure.name) for figure in table.figures)
     head = f"{'':{width}}  {'µs/' + table.unit:>14}  {'min..max':>17}  {'CPU µs':>8}  {table.unit + '/s':>11}"
-    marks = [f"{'x ' + chr(ord('A') + n):>6}" for n in range(len(table.baselines))]
+    names = [chr(ord("A") + n) for n in range(len(table.baselines))]
+    marks = [f"{'x ' + name:>6}" for name in names] + [f"{'CPU/' + name:>6}" for name in names]
     lines = [f"{table.title} ({table.rounds} rounds)", "  ".join([head, *marks])]
     for figure in table.figures:
         span = f"{figure.low_us:,.1f}..{figure.high_us:,.1f}"
         wall = f"{figure.name:{width}}  {figure.wall_us:>14,.1f}  {span:>17}"
         cells = [f"{wall}  {figure.cpu_us:>8,.1f}  {figure.per_second:>11,.0f}"]
         cells += [f"{figure.throughput_ratio[base]:>6.2f}" for base in table.baselines]
+        cells += [f"{figure.cpu_ratio[base]:>6.2f}" for base in table.baselines]
         lines.append("  ".join(cells))
     lines += [f"  {chr(ord('A') + n)} = {base}" for n, base in enumerate(table.baselines)]
-    lines.append("  x = throughput beside that denominator, same run; above 1 is faster than it")
+    lines.append(
+        "  x = throughput beside that denominator, same run: above 1 is faster; CPU/ = CPU time beside it"
+    )
     return "\n".join([*lines, *(f"  {note}" for note in table.notes)])

@@ -30,6 +30,7 @@ def test_figures_name_median_span_and_both_ratios() -> None:
     assert mine.per_second == pytest.approx(500_000)
     assert mine.time_ratio["plain"] == pytest.approx(2.0)
     assert mine.throughput_ratio["plain"] == pytest.approx(0.5)
+    assert mine.cpu_ratio["plain"] == pytest.approx(2.0)
     assert plain.throughput_ratio["plain"] == pytest.approx(1.0)
 
 
@@ -65,6 +66,6 @@ def test_the_text_shows_every_denominator_by_name() -> None:
     lines = harness.text(table).splitlines()
     assert lines[0] == "reads (1 rounds)"
     assert lines[2].startswith("mine")
-    assert lines[2].split()[-1] == "0.50"
+    assert lines[2].split()[-2:] == ["0.50", "2.00"]
     assert "  A = plain" in lines
     assert lines[-1] == "  a note"
