@@ -10,14 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from vault.access.tokens import Credential
 from vault.config import iso
-from vault.crypto import mac
-from vault.crypto.bodies import BodyOpener, body_context
 from vault.errors import NotFound, Tampered
-from vault.ledger import checkpoint, proof, stub
+from vault.ledger import checkpoint, proof
 from vault.ledger import verify as walking
 from vault.ledger.export import export
 from vault.ledger.note import VKey
@@ -28,6 +24,7 @@ from vault.model import Happening, Who, Whom, Word
 from vault.stores.ledger import LedgerStore
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
+from vault.unsealing import Unsealer
 
 PAGE: Final = 2000
 
@@ -110,6 +107,7 @@ class Auditing:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._unsealer = Unsealer(tenancy)
         self._source = _Source(tenancy.stores.ledger, tenancy.name)
 
     @property
@@ -188,57 +186,16 @@ class Auditing:
         tags = self._tags(subject, more=1)
         rows = self._t.stores.ledger.query(self._t.name, EntryFilter(tags=tags, limit=len(tags) + 1))
         found = {row.tag for row in rows}
-        beyond = tags[-1] in found and len(self._tags(subject)) < len(tags)  # not merely written meanwhile
+        beyond = tags[-1] in found and len(self._unsealer.tags(subject)) < len(
+            tags
+        )  # not merely written meanwhile
         if beyond or len(rows) > len(found) or not found.issuperset(tags[:-1]):
             raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
         return tags[:-1]
 
-    def _tags(self, subject: str, more: int = 0) -> list[bytes]:
-        """Every tag the subject has had, entries 0 to n-1, and the `more` that would follow."""
-        secret = self._t.keeping.log_secrets([subject])[subject]
-        handle = mac.handle(self._t.keys.handle_key, "subject", subject)
-        count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
-        return [mac.tag(key, number) for number in range(count + more)]
-
     def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
-        opened = self._bodies(rows)
+        opened = self._unsealer.bodies(rows)
         return [self._line(row, opened.get(row.idx), registry) for row in rows]
-
-    def _bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
-        """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
-        sealed = self._t.stores.ledger.bodies(self._t.name, [row.idx for row in rows])
-        opener = BodyOpener(self._t.keys.audit_private, self._t.name)
-        shelves: dict[str, list[tuple[str, bytes]]] = {"": [("", b"")]}
-        found = {}
-        for row in rows:
-            if row.idx in sealed:
-                whom = self._open(row, sealed[row.idx], opener, shelves)
-                if whom is not None:
-                    found[row.idx] = whom
-        return found
-
-    def _open(
-        self, row: EntryRow, sealed: bytes, opener: BodyOpener, shelves: dict[str, list[tuple[str, bytes]]]
-    ) -> Whom | None:
-        """Open one body by trying the secrets of its shelf, the ones that fitted before first.
-
-        Raises:
-            Tampered: It should open, for the subject of its tag lives, and doesn't.
-        """
-        context = body_context(self._t.name, stub.decode(row.stub).commitment)
-        shelf = opener.shelf(sealed, context)
-        if shelf not in shelves:
-            shelves[shelf] = self._t.keeping.log_shelf(shelf)
-        for place, (_, secret) in enumerate(shelves[shelf]):
-            try:
-                data = opener.open(sealed, secret, context)
-            except Tampered:
-                continue
-            shelves[shelf].insert(0, shelves[shelf].pop(place))
-            return _committed(row, data)
-        if not row.tag or any(row.tag in self._tags(subject) for subject, _ in shelves[shelf]):
-            raise Tampered("an entry's body does not open", index=row.idx)
-        return None
 
     def _line(self, row: EntryRow, whom: Whom | None, registry: Registry) -> Line:
         return Line(
@@ -375,14 +332,6 @@ class Auditing:
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         return export(directory, self._source, size, note)
-
-
-def _committed(row: EntryRow, data: bytes) -> Whom:
-    """A body's content, which must be the one its stub commits to."""
-    salt, body = data[: stub.SALT_SIZE], data[stub.SALT_SIZE :]
-    if stub.digest(salt, body) != row.whom_digest:
-        raise Tampered("an entry's body is not the one committed to", index=row.idx)
-    return msgspec.json.decode(body, type=Whom)
 
 
 def _who(row: EntryRow) -> Who:
