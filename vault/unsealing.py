@@ -15,7 +15,7 @@ from vault.crypto.bodies import BodyOpener, body_context
 from vault.errors import Tampered
 from vault.ledger import stub
 from vault.model import Whom
-from vault.stores.rows import EntryRow
+from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
 
 
@@ -31,6 +31,20 @@ class Unsealer:
         handle = mac.handle(self._t.keys.handle_key, "subject", subject)
         count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
         return [mac.tag(key, number) for number in range(count + more)]
+
+    def every_tag(self, subject: str) -> list[bytes]:
+        """The tags of all the subject's entries, so that a report on them is complete.
+
+        Raises:
+            Tampered: The counter was turned back, or an entry is missing or doubled.
+        """
+        tags = self.tags(subject, more=1)
+        rows = self._t.stores.ledger.query(self._t.name, EntryFilter(tags=tags, limit=len(tags) + 1))
+        found = {row.tag for row in rows}
+        turned_back = tags[-1] in found and len(self.tags(subject)) < len(tags)  # not merely grown meanwhile
+        if turned_back or len(rows) > len(found) or not found.issuperset(tags[:-1]):
+            raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
+        return tags[:-1]
 
     def bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
