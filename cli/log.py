@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +13,9 @@ from cli import parsing
 from cli.context import Call, command
 from cli.output import Output
 from vault.model import ENTRY_KINDS, PURPOSES, REASONS
+
+if TYPE_CHECKING:  # the rooms are imported by the commands that need them, so that --help stays fast
+    from vault.auditing import Line
 
 Text = str | None
 OUTCOMES: Final = ("ok", "denied", "not_found", "failed")
@@ -77,37 +81,20 @@ def list_(
         return
     if len(lines) == limit and not newest:
         call.out.note("log.more", after=lines[-1].index)
-    call.out.table(
-        (
-            "index",
-            "time",
-            "kind",
-            "actor",
-            "role",
-            "purpose",
-            "about",
-            "record",
-            "fields",
-            "outcome",
-            "reason",
-        ),
-        [
-            (
-                line.index,
-                line.time,
-                line.kind,
-                line.actor_name,
-                line.role,
-                line.purpose,
-                line.about,
-                line.record,
-                _fields(line.fields),
-                line.outcome,
-                line.reason,
-            )
-            for line in lines
-        ],
-    )
+    _table(call.out, lines)
+
+
+def _table(out: Output, lines: Sequence[Line]) -> None:
+    """The lines as a person reads them; the JSON document has the rest."""
+    names = (
+        "index", "time", "kind", "actor_name", "role", "purpose", "about", "record", "fields", "outcome",
+        "reason",
+    )  # fmt: skip
+    rows = [
+        tuple(_fields(line.fields) if name == "fields" else getattr(line, name) for name in names)
+        for line in lines
+    ]
+    out.table(tuple("actor" if name == "actor_name" else name for name in names), rows)
 
 
 def _fields(shown: dict[str, str]) -> str:
