@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vault.stores.errors import Conflict, ShelfMoved
@@ -113,3 +115,17 @@ def test_a_dead_writers_facts_can_be_passed(filled: KeyStore) -> None:
         filled.confirm_facts("main", [("r1", 2)])
     filled.confirm_facts("main", [("r1", 3)])
     assert [r.facts_counter for r in filled.fetch("main", ["r1"])] == [3]
+
+
+def test_a_sweep_visits_the_pending_secrets_alone(tmp_path: Path) -> None:
+    """Every write sweeps first: on SQLite it must not walk all secrets to find the few that are pending."""
+    store = KeyStore.open(f"sqlite:///{tmp_path / 'keys.db'}")
+    store.create()
+    session = store.db.session()
+    asked: list[str] = []
+    session.driver.set_trace_callback(asked.append)
+    assert store.pending("main") == []
+    session.driver.set_trace_callback(None)
+    plan = session.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
+    assert "secrets_pending" in plan[0][3]
+    store.close()
