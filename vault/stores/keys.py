@@ -103,7 +103,7 @@ _SWEEP: Final = Statement(
     .returning(_S.record, _S.version)
 )
 _PENDING_ALL: Final = Statement(select(secrets).where(_S.tenant == _TENANT, _S.status == _PENDING))
-"""Without an ORDER BY: for one, SQLite walks the primary key's whole range instead of the few pending rows."""
+"""Without an ORDER BY, for which SQLite would walk the whole primary key instead of the few pending rows."""
 
 
 class KeyStore(Shelves):
