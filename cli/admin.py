@@ -10,6 +10,7 @@ import typer
 
 from cli import parsing
 from cli.context import Call, command, first_principal, write_secret
+from cli.output import program
 from vault.errors import Invalid
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _stores(call: Call, path: Path) -> Stores:
 
 def _next_steps(folder: Path, principal: Path, *, sandbox: bool) -> list[str]:
     """Commands that work as they stand, but for the export's name."""
-    at = f"cvault --vault {folder}"
+    at = f"{program()} --vault {folder}"
     if sandbox:
         return [
             f"{at} --sandbox import EXPORT.csv --kind borrower",

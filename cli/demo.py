@@ -24,6 +24,7 @@ from cli import messages
 from cli.demo_purge import Purged, Restored
 from cli.demo_stage import ENDED, Stage, copy_database
 from cli.demo_story import NO_TERMINAL_WIDTH, Story
+from cli.output import program
 from vault.errors import ConfigError, Invalid
 from vault.model import Word
 from vault.writing import Imported
@@ -157,8 +158,8 @@ def _play(stage: Stage) -> Summary:
 
 def _what_next(story: Story, summary: Summary) -> None:
     """Commands that work on what the demo leaves behind, and where things are."""
-    base = f"cvault --vault {shlex.quote(summary.vault)} --sandbox"
-    forged = f"cvault --vault {shlex.quote(summary.vault + '/demo/tampered')} --sandbox"
+    base = f"{program()} --vault {shlex.quote(summary.vault)} --sandbox"
+    forged = f"{program()} --vault {shlex.quote(summary.vault + '/demo/tampered')} --sandbox"
     title = story.pick("What to try next", "接下来可以试试")
     story.console.print(f"\n[bold]{title}[/bold]")
     story.command(f"{base} status", "what is in the vault", "库内概况")

@@ -27,6 +27,11 @@ Cell = object
 Progress = Callable[[int, int], None]
 
 
+def program() -> str:
+    """How this command was started, for commands that people may copy: `uv run` keeps it off their PATH."""
+    return "uv run cvault" if os.environ.get("UV") else "cvault"
+
+
 class Output:
     """The two streams, for people or (`json`) for programs."""
 
