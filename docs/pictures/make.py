@@ -42,11 +42,11 @@ def draw(path: Path, *, chinese: bool) -> None:
         with Stage(vault, BORROWERS, DEFAULT_SEED, quiet) as stage:
             acts.imports(stage, acts.people_and_files(stage))
             case, records = acts.choose(stage)
-            page = Console(file=StringIO(), record=True, width=WIDTH, force_terminal=True, color_system="truecolor")
+            page = Console(file=StringIO(), record=True, width=WIDTH, force_terminal=True)
             stage.story = Story(page, chinese=chinese)
             stage.story.seconds |= quiet.seconds  # so that the chapter has the number it has in the demo
             acts.side_by_side(stage, case, records)
-    title = "cvault demo: 同一借款人，五种角色所见（虚构数据）" if chinese else "cvault demo: one borrower, made up"
+    title = "cvault demo（虚构数据）" if chinese else "cvault demo: one borrower, made up"
     drawn = page.export_svg(title=title, theme=PAPER, unique_id="roles")
     # No fonts from elsewhere: a picture in a page must not make the reader's browser ask another server.
     drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
