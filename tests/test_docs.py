@@ -68,7 +68,8 @@ def mentioned(page: str) -> list[list[str]]:
 
 def accept(words: list[str]) -> None:
     """Demand that `cvault` takes these words: command, options, arguments and their types; nothing is run."""
-    command, parent, name, rest = typer.main.get_command(app), None, words[0], words[1:]
+    command: Any = typer.main.get_command(app)
+    parent, name, rest = None, words[0], words[1:]
     while True:
         context = command.make_context(name, list(rest), parent=parent)
         if not hasattr(command, "commands"):
@@ -80,7 +81,8 @@ def accept(words: list[str]) -> None:
 
 def path_of(words: list[str]) -> str:
     """Which command the words call: `log list`."""
-    command, path = typer.main.get_command(app), []
+    command: Any = typer.main.get_command(app)
+    path = []
     for word in words[1:]:
         if word in getattr(command, "commands", {}):
             command = command.commands[word]
