@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -422,3 +423,28 @@ def test_holds_from_many_threads_all_stand(made: Made) -> None:
     assert came["ok"] == len(room.holds(dpo))
     assert set(came) <= {"ok", "conflict"}
     assert came["ok"] >= 1
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_eight_processes_and_many_reads(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    """Thousands of reads and searches from eight processes, with refusals among them, make exact figures."""
+    ids, before = made.ids(ROWS), made.size()
+    few, legal = made.token("collector", limits=Limits(max_uses=1000)), made.token("legal")
+    phones = [[f"136{p}{n:07d}" for n in range(60)] for p in range(4)]
+    started = time.monotonic()
+    came = apart(
+        made,
+        *[task(made, "read", few, ids, times=100) for _ in range(3)],
+        task(made, "read", few, ids, times=25, fields=["id_number"]),
+        *[task(made, "find", legal, asked) for asked in phones],
+    )
+    seconds = time.monotonic() - started
+    reads, finds = 3 * 800 + 200, 240
+    assert sum(came.values()) == reads + finds
+    assert came["lookup_cap"] == 40
+    assert came["ok"] + came["field_denied"] == 1000 + 200
+    assert made.size() == before + 2 + reads + finds
+    with capsys.disabled():
+        rate = (reads + finds) / seconds
+        sys.stdout.write(f"\n{reads + finds} requests from 8 processes: {seconds:.1f} s, {rate:.0f}/s\n")

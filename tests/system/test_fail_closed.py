@@ -181,6 +181,7 @@ def test_nothing_comes_out_on_a_full_disk(made: Made) -> None:
     assert len(made.vault.reading().read(token, ids).items) == 4
 
 
+@pytest.mark.nightly
 def test_nothing_comes_out_on_a_full_filesystem(tmp_path: Path) -> None:
     """The same on a real file system without room, where one may be mounted."""
     disk = tmp_path / "disk"
