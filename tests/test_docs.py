@@ -157,10 +157,22 @@ def test_a_readme_begins_with_the_two_commands(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", READMES)
-def test_a_readme_says_how_its_figures_are_made(page: str) -> None:
-    """The command stands there, and the benchmarks know the option it names."""
-    assert "uv run python -m benchmarks" in text(page)
-    assert "--quick" in text("benchmarks/__main__.py")
+def test_a_readmes_figures_are_the_measured_ones(page: str) -> None:
+    """Each stands in docs/performance.md, and beside it the command that measures it again."""
+    figures = re.findall(r"[\d,.]*\d (?:µs|×)", text(page))
+    measured = set(re.findall(r"\d[\d,.]*\d|\d", text("docs/performance.md")))
+    assert len(figures) >= 8
+    assert {figure.split()[0] for figure in figures} <= measured
+    rows = [line for line in text(page).splitlines() if line.startswith("|") and "µs" in line]
+    assert all("`uv run python -m benchmarks --" in row for row in rows)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_benchmarks_know_every_option_a_page_names(page: str) -> None:
+    """A figure's command can be run again as it stands."""
+    for command in re.findall(r"python -m benchmarks((?: [^`#\n]*)?)", text(page)):
+        for option in re.findall(r"--\w+", command):
+            assert f'"{option}"' in text("benchmarks/__main__.py"), f"{page}: {option}"
 
 
 def test_the_dependencies_page_names_every_dependency_and_no_other() -> None:
