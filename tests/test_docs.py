@@ -140,6 +140,17 @@ def test_a_command_that_is_none_is_noticed() -> None:
             accept(shlex.split(words))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["backup", "restore", "drill restore", "serve", "subject show", "reach check", "case open", "correct",
+     "verify-value", "log pin", "log witness", "log report", "log sample", "log summary", "log recover",
+     "keys rotate", "keys move", "retention notice"],
+)  # fmt: skip
+def test_what_is_said_not_to_be_built_is_not(name: str) -> None:
+    """Whoever builds one takes it off the lists in both READMEs and SECURITY.md, and off this one."""
+    assert path_of(["cvault", *name.split()]) != name
+
+
 def test_both_readmes_tell_the_same_commands() -> None:
     """In the same order, options included; the ids of plans are each run's own."""
     english, chinese = (
