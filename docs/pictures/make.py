@@ -50,6 +50,8 @@ def draw(path: Path, *, chinese: bool) -> None:
     drawn = page.export_svg(title=title, theme=PAPER, unique_id="roles")
     # No fonts from elsewhere: a picture in a page must not make the reader's browser ask another server.
     drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+    # A cell is 12.2 wide; at this size a letter of most fonts is too, also where textLength is ignored.
+    drawn = drawn.replace("font-size: 20px", "font-size: 20.27px")
     path.write_text("\n".join(line.rstrip() for line in drawn.splitlines()) + "\n", encoding="utf-8")
 
 
