@@ -320,16 +320,17 @@ class Erasing:
     ) -> int:
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "hold")
-        with self._t.stores.index.turn(self._t.name), self._t.journal.page() as page:
-            page.admit(grant)
-            held = self._t.keeping.fetch(records)
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.journal.page() as page:
+                page.admit(grant)
+                held = self._t.keeping.fetch(records)
+                for h in held.values():
+                    whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
+                    secret = self._t.keeping.log_secret(h.row)
+                    who = self._t.who(grant, about=h.kind)
+                    page.add(Happening(kind="hold", who=who, whom=whom, secret=secret, shelf=h.row.log_shelf))
             changes = [(h, msgspec.structs.replace(h.facts, holds=change(h.facts))) for h in held.values()]
-            self._t.keeping.set_facts(changes)
-            for h in held.values():
-                whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
-                secret = self._t.keeping.log_secret(h.row)
-                who = self._t.who(grant, about=h.kind)
-                page.add(Happening(kind="hold", who=who, whom=whom, secret=secret, shelf=h.row.log_shelf))
+            self._t.keeping.set_facts(changes)  # after its entry: no hold is placed or released unlogged
         return len(held)
 
     def holds(self, credential: Credential) -> list[HoldView]:
