@@ -18,7 +18,7 @@ import pytest
 from kit import Made, borrowers, make_vault, reopen, shown, sql, values
 from system.crasher import Task
 
-from vault.access.tokens import Credential
+from vault.access.tokens import Credential, Limits
 from vault.errors import Unavailable
 from vault.ledger.certificate import open_certificate
 from vault.model import Hold
@@ -27,6 +27,7 @@ OLD: Final = borrowers(3)
 NEW: Final = [OLD[0] | {"手机": "13955500001"}, *borrowers(2, first=30)]
 HERE: Final = Path(__file__).parent
 KILLED: Final = -9
+LONG: Final = Limits(ttl_us=12 * 3_600_000_000)
 
 
 class Crasher:
@@ -142,7 +143,7 @@ def importing(tmp_path: Path, pipe: tuple[IO[bytes], IO[bytes]]) -> tuple[Crashe
     """A vault ready to import, how many steps that takes, and what it shows afterwards."""
     made = make_vault(tmp_path)
     made.load(OLD)
-    token = made.token("importer")
+    token = made.token("importer", limits=LONG)
     crasher = Crasher(made, pipe)
     steps = crasher.points("import", token, [str(made.file(NEW, "new.csv"))])
     assert {"keys.put_pending", "ledger.commit", "records.insert", "index.put", "keys.confirm"} <= set(steps)
@@ -224,7 +225,7 @@ def purging(tmp_path: Path, pipe: tuple[IO[bytes], IO[bytes]], count: int) -> tu
     made = make_vault(tmp_path)
     all_rows = borrowers(count)
     made.load(all_rows)
-    token = made.token("dpo")
+    token = made.token("dpo", limits=LONG)
     ids = made.ids(all_rows)
     hold = Hold(number="H-1", authority="法院", until="2050-01-01")
     made.vault.erasing().add_hold(token, ids[:1], hold)

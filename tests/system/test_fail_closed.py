@@ -155,6 +155,7 @@ def test_nothing_comes_out_while_the_log_cannot_be_written(made: Made, lever: st
     assert len(made.vault.reading().read(made.token("legal"), ids).items) == 4
     ((records,),) = sql(made, "keys", "SELECT count(*) FROM latest")
     assert records == 12
+    assert made.vault.erasing().holds(made.token("dpo")) == []
 
 
 def read_until_refused(made: Made, token: Credential, ids: list[str]) -> int:

@@ -195,7 +195,7 @@ class LongMachine(VaultMachine):
 
 
 _quick = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
