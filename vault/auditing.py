@@ -242,6 +242,7 @@ class Auditing:
             progress=progress,
         )
         self._refuse_beyond(head.size)
+        self._refuse_bodiless(head.size)
         self._t.journal.checked(head)
         self._t.journal.registry_of(None, head)
         return Checked(
@@ -259,6 +260,17 @@ class Auditing:
         head = self._t.stores.ledger.head(self._t.name)
         if beyond and (head is None or head.size <= size):
             raise Tampered("there are entries beyond the log's head", index=size)
+
+    def _refuse_bodiless(self, size: int) -> None:
+        """Every entry has its body until a rule lets bodies go; none does yet."""
+        store = self._t.stores.ledger
+        if store.count_bodies(self._t.name, size) == size:
+            return
+        for start in range(0, size, PAGE):
+            wanted = range(start, min(start + PAGE, size))
+            missing = sorted(set(wanted) - store.bodies(self._t.name, wanted).keys())
+            if missing:
+                raise Tampered("an entry's body is missing", index=missing[0])
 
     def _rows(self, size: int) -> Iterator[walking.Row]:
         start = 0

@@ -20,7 +20,7 @@ from vault.crypto import mac
 from vault.crypto.bodies import BodySealer, body_context
 from vault.crypto.encoding import encode
 from vault.crypto.keys import TenantKeys
-from vault.crypto.sign import token_bytes
+from vault.crypto.sign import token_bytes, verify
 from vault.errors import Denied, Tampered, Unavailable
 from vault.ledger import checkpoint, stub
 from vault.ledger.registry import Principal, Registry, Revocation
@@ -31,6 +31,7 @@ from vault.stores.ledger import LedgerStore
 from vault.stores.ledger_tx import LedgerTx
 from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, TileRow
 
+DIGEST_SIZE: Final = 32
 CLOCK_TOLERANCE: Final = 2_000_000
 """µs: a node further behind the last entry stops (DESIGN 6, "Clock")."""
 
@@ -109,9 +110,8 @@ class Page:
         closed = self._closed_tiles(frontier.size, leaves)
         if entries:
             self.tx.append(entries, bodies, closed)
-        head = self._journal.sealed_head(
-            frontier, self.now, self.registry.digest() if self._changed else self._head.registry
-        )
+        seal = self._journal.sealed_registry(self.registry) if self._changed else self._head.registry
+        head = self._journal.sealed_head(frontier, self.now, seal)
         self.tx.set_head(head)
         return head, self.registry
 
@@ -237,8 +237,7 @@ class Journal:
         with self.store.transaction(self.keys.tenant) as tx:
             if tx.head() is not None:
                 raise Tampered("this tenant's log has begun already")
-            registry = Registry()
-            head = self.sealed_head(Frontier(), 0, registry.digest())
+            head = self.sealed_head(Frontier(), 0, self.sealed_registry(Registry()))
             tx.set_head(head)
             page = Page(self, tx, head, self._clock())
             for row in rows:
@@ -328,9 +327,21 @@ class Journal:
         if self._registry[0] != head.registry:
             rows = tx.registry(None) if tx is not None else self.store.registry(self.keys.tenant, None)
             registry = Registry((row.kind, row.id, row.body) for row in rows)
-            registry.check(head.registry)
+            registry.check(head.registry[:DIGEST_SIZE])
+            verify(self.keys.issuer_public, head.registry[DIGEST_SIZE:], self._registry_bytes(registry))
             self._registry = (head.registry, registry)
         return self._registry[1]
+
+    def sealed_registry(self, registry: Registry) -> bytes:
+        """The registry's digest, signed by the issuer key: a node without it carries it on unchanged.
+
+        Raises:
+            Denied: This node holds no issuer key.
+        """
+        return registry.digest() + self.keys.issuer.sign(self._registry_bytes(registry))
+
+    def _registry_bytes(self, registry: Registry) -> bytes:
+        return encode("cvault/registry-seal/v1", self.keys.tenant, registry.digest())
 
     def registry(self) -> Registry:
         """The registry as it stands now, for reading."""

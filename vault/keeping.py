@@ -164,10 +164,15 @@ class Keeping:
                 "a record's facts are missing or rolled back", remedy="stop; compare with a backup"
             )
         self._check(chosen, row.subject)
+        facts = _decode_facts(chosen.body)
+        if facts.version != row.version:
+            raise Tampered(
+                "an older version was put in a record's place", remedy="stop; compare with a mirror"
+            )
         return Held(
             row=row,
             kind=chosen.kind,
-            facts=_decode_facts(chosen.body),
+            facts=facts,
             top=max(row.facts_pending or 0, *by_counter),
         )
 

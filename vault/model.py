@@ -262,6 +262,7 @@ class Facts(Word):
         holds: Legal holds by number.
         fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
         parts: The compartments its latest version is sealed in, so that none can go missing unseen.
+        version: The version these facts belong to, so that an older one can't be put in its place.
     """
 
     state: str = "ACTIVE"
@@ -270,6 +271,7 @@ class Facts(Word):
     holds: tuple[Hold, ...] = ()
     fingerprint: bytes = b""
     parts: tuple[str, ...] = ()
+    version: int = 1
 
 
 class Hold(Word):

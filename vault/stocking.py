@@ -276,17 +276,18 @@ class Stocker:
             facts = msgspec.structs.replace(old.facts, cases=all_cases)
             secret = self._secret(old)
         else:
-            secret = token_bytes(32)
+            secret, version = token_bytes(32), self._next_version(old)
             kept = {"imported_on": old.facts.anchors["imported_on"]}
             facts = msgspec.structs.replace(
                 old.facts,
+                version=version,
                 parts=self._parts(draft),
                 cases=all_cases,
                 anchors=old.facts.anchors | draft.anchors | kept,
                 fingerprint=self._fingerprint(draft, secret),
             )
         return Placed(
-            draft=draft, record=old.row.record, subject=old.row.subject, version=self._next_version(old),
+            draft=draft, record=old.row.record, subject=old.row.subject, version=facts.version,
             counter=old.next_counter, secret=secret, facts=facts, replaces=True,
             stood=old.row.facts_counter,
         )  # fmt: skip

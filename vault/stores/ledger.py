@@ -39,6 +39,11 @@ _BODIES: Final = Lookup(
     ),
     "tenant",
 )
+_COUNT_BODIES: Final = Statement(
+    select(func.count())
+    .select_from(bodies)
+    .where(bodies.c.tenant == _TENANT, bodies.c.idx < bindparam("below"))
+)
 _TILE: Final = Statement(
     select(tiles.c.hashes).where(
         tiles.c.tenant == _TENANT, tiles.c.level == bindparam("level"), tiles.c.tile == bindparam("tile")
@@ -114,6 +119,11 @@ class LedgerStore(Store):
     def bodies(self, tenant: str, idxs: Sequence[int]) -> dict[int, bytes]:
         """Fetch sealed bodies by index; those that are gone are left out."""
         return dict(_BODIES.rows(self.db.session(), (tenant,), idxs))
+
+    def count_bodies(self, tenant: str, below: int) -> int:
+        """Count the bodies of entries before index `below`."""
+        rows = _COUNT_BODIES.rows(self.db.session(), tenant=tenant, below=below)
+        return int(rows[0][0])
 
     def tile(self, tenant: str, level: int, tile: int) -> bytes | None:
         """Fetch a complete tile's hashes, or None."""

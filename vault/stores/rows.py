@@ -169,7 +169,7 @@ class LogHead(Word, kw_only=False):
         size: Entries in the tree.
         edge: The right edge's hashes, popcount(size) × 32 bytes.
         last_t: µs UTC of the last entry.
-        registry: Digest over the registry's rows.
+        registry: Digest over the registry's rows, and the issuer key's signature over it.
         mac: MAC over the other parts.
     """
 
