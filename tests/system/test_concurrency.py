@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 from kit import Made, borrowers, make_vault, reopen, shown, sql
-from system.worker import Task
+from system.crowd import PROCESSES, apart, outcome, task, together
 
 from vault.access.tokens import Credential, Limits
-from vault.errors import Denied, VaultError
+from vault.errors import Denied
 from vault.model import Hold
 
 ROWS: Final = borrowers(8)
-THREADS: Final = 32
-PROCESSES: Final = 4
-HERE: Final = Path(__file__).parent
 
 
 @pytest.fixture
@@ -41,69 +35,10 @@ def made(tmp_path: Path) -> Iterator[Made]:
     made.vault.close()
 
 
-def outcome(verb: Callable[[], object]) -> str:
-    """`ok`, or the code of the refusal."""
-    try:
-        found = verb()
-    except VaultError as error:
-        return error.code
-    if isinstance(found, BaseException):
-        return type(found).__name__
-    errors = getattr(found, "errors", ())
-    return errors[0].code if errors else "ok"
-
-
-def together(verbs: Sequence[Callable[[], object]]) -> Counter[str]:
-    """Run all at once, each from the same starting line, in threads."""
-    line = threading.Barrier(min(THREADS, len(verbs)))
-
-    def run(mine: Sequence[Callable[[], object]]) -> list[str]:
-        line.wait()
-        return [outcome(verb) for verb in mine]
-
-    with ThreadPoolExecutor(line.parties) as pool:
-        parts = [verbs[n :: line.parties] for n in range(line.parties)]
-        return Counter(said for part in pool.map(run, parts) for said in part)
-
-
-def apart(made: Made, *tasks: Task) -> Counter[str]:
-    """Run each task in a process of its own, all at once; what came of all of them."""
-    env = os.environ | {"PYTHONPATH": str(HERE.parent)}
-    command = [sys.executable, "-W", "error", str(HERE / "worker.py")]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in tasks
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-    for child, task in zip(children, tasks, strict=True):
-        assert child.stdin is not None
-        child.stdin.write(msgspec.json.encode(task) + b"\n")
-        child.stdin.flush()
-    came: Counter[str] = Counter()
-    for child in children:
-        out, _ = child.communicate(timeout=100)
-        assert child.returncode == 0
-        came.update(msgspec.json.decode(out.splitlines()[-1], type=dict[str, int]))
-    return came
-
-
-def task(made: Made, do: str, token: Credential, items: Sequence[str], **more: object) -> Task:
-    """A task on this vault at this instant."""
-    said = {
-        "folder": str(made.folder), "now": made.clock.now, "do": do, "token": token.to_json().decode(),
-        "items": list(items),
-    }  # fmt: skip
-    return msgspec.convert(said | more, Task)
-
-
 def entries(made: Made, outcome: str) -> int:
     """How many entries of reads came to this outcome."""
     ((found,),) = sql(made, "ledger", "SELECT count(*) FROM entries WHERE about<>'' AND outcome=?", [outcome])
     return int(found)
-
-
-# --- as many entries as requests -----------------------------------------------------------------------
 
 
 def test_threads_leave_exactly_one_entry_for_each_request(made: Made) -> None:
@@ -177,9 +112,6 @@ def test_receipts_are_each_requests_own(made: Made) -> None:
         made.vault.auditing().receipt(item.receipt.index)
 
 
-# --- one spoils only itself ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("spoil", ["fields", "missing", "unwritable", "tampered", "spent", "revoked"])
 def test_one_spoiled_request_among_64_spoils_only_itself(made: Made, spoil: str) -> None:
     """In one batch of 64 readers 63 get their data, whatever is wrong with the other."""
@@ -212,9 +144,6 @@ def test_one_spoiled_request_among_64_spoils_only_itself(made: Made, spoil: str)
     assert [outcome(partial(lambda one: one, one)) for one in found] == ["ok"] * 63
     assert outcome(lambda: spoiled) != "ok"
     assert made.size() == before + 64
-
-
-# --- uses and caps -------------------------------------------------------------------------------------
 
 
 def test_uses_are_exact_under_threads(made: Made) -> None:
@@ -276,9 +205,6 @@ def test_search_caps_are_exact_under_processes(made: Made) -> None:
     assert apart(made, *asked) == {"ok": 200, "lookup_cap": 56}
 
 
-# --- power withdrawn -----------------------------------------------------------------------------------
-
-
 def test_revoking_takes_effect_with_the_next_entry(made: Made) -> None:
     """A token revoked on one node is refused by another from its next entry on, narrowed ones too."""
     ids = made.ids(ROWS)
@@ -328,9 +254,6 @@ def test_no_read_is_released_after_a_revocation_was_entered(made: Made) -> None:
     ((at,),) = sql(made, "ledger", "SELECT max(idx) FROM entries WHERE kind='token'")
     assert max(released) < at
     other.vault.close()
-
-
-# --- writers beside writers ----------------------------------------------------------------------------
 
 
 def test_readers_beside_a_purge_see_a_record_or_nothing(made: Made) -> None:

@@ -66,7 +66,7 @@ class Crasher:
 @pytest.fixture(scope="module")
 def pipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """The forking process's stdin and stdout."""
-    env = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    env = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE.parents[1]}"}
     command = [sys.executable, str(HERE / "crasher.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdin is not None
