@@ -19,7 +19,7 @@ import jwt
 import msgspec
 
 from vault.crypto.sign import SigningKey, public_jwt_key
-from vault.errors import Denied, Tampered
+from vault.errors import Denied, Invalid, Tampered
 from vault.model import ACTIONS, PURPOSES, ROLES, Word
 
 ACCESS_TYPE: Final = "pv-at+jwt"
@@ -171,12 +171,22 @@ def _coordinate(text: str) -> bytes:
 
 
 def sign(claims: Access | Delegation, key: SigningKey) -> str:
-    """Write a link; the same claims and key give the same text (Ed25519 is deterministic)."""
+    """Write a link; the same claims and key give the same text (Ed25519 is deterministic).
+
+    Raises:
+        Invalid: A claim holds a lone surrogate; a link with it would be refused (RFC 7493 2.1).
+    """
     if isinstance(claims, Access):
         headers = {"typ": ACCESS_TYPE, "kid": key_id(key.public)}
     else:
         headers = {"typ": DELEGATION_TYPE}
-    return _JWS.encode(msgspec.json.encode(claims), key.jwt_key, algorithm="EdDSA", headers=headers)
+    try:
+        payload = msgspec.json.encode(claims)
+    except UnicodeEncodeError:
+        raise Invalid(
+            "a claim is not text in UTF-8", code="invalid_limits", remedy="give every claim as proper text"
+        ) from None
+    return _JWS.encode(payload, key.jwt_key, algorithm="EdDSA", headers=headers)
 
 
 def issuer_id(text: str) -> str:
@@ -234,9 +244,13 @@ def _opened(text: str, key: PublicKey, headers: dict[str, str], claims: type[_Cl
 
 
 def _strict_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object in which no name comes twice at any level (RFC 8259 4 leaves that open; we don't)."""
+    """A JSON object in which no name comes twice at any level (RFC 8259 4 leaves that open; we don't).
+
+    Nor an escaped lone surrogate (RFC 7493 2.1): it has no UTF-8, so no store or log could take it.
+    """
     try:
         found = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise refused("not strict JSON") from None
     if not isinstance(found, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from tokenkit import FIELDS, ISSUER, accepted, checked, claims_of, forged, handed, key, made, refusal
 
 from vault.access import links
-from vault.access.tokens import Limits
-from vault.errors import Denied
+from vault.access.tokens import Credential, Limits
+from vault.errors import Denied, Invalid
 
 
 def test_every_changed_character_is_refused() -> None:
@@ -133,6 +134,64 @@ def test_delegation_by_a_p256_holder() -> None:
     low, high = (raw[:32] + n.to_bytes(32) for n in sorted((s, order - s)))
     assert checked(f"{parent}~{head}.{links.b64(low)}").holder == key(3).public
     assert refusal(f"{parent}~{head}.{links.b64(high)}") == "token_invalid"
+
+
+SURROGATES = st.characters(categories=["Cs"])
+BROKEN = st.tuples(st.text(max_size=3), SURROGATES, st.text(max_size=3)).map("".join)
+"""Text with a lone surrogate: JSON can escape it, UTF-8 can't hold it."""
+SPOILT: dict[str, Callable[[str], Any]] = {
+    "iss": lambda text: text, "sub": lambda text: text, "tenant": lambda text: text,
+    "ticket": lambda text: text, "pol": lambda text: text, "jti": lambda text: text,
+    "role": lambda text: text, "cases": lambda text: ["C1", text], "actions": lambda text: ["read", text],
+    "aud": lambda text: ["masked", text], "fields": lambda text: {text: "MASKED"},
+    "cnf": lambda text: {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": text}}, "more": lambda text: text,
+}  # fmt: skip
+"""For each claim, how a text gets into it."""
+
+
+@pytest.mark.parametrize("claim", SPOILT)
+@given(text=BROKEN)
+def test_text_that_utf8_cannot_hold_is_refused(claim: str, text: str) -> None:
+    """A lone surrogate in any claim of a properly signed link, read or peeked at, is token_invalid."""
+    parent = made(Limits(depth=1))
+    access = {**claims_of(parent.token), claim: SPOILT[claim](text)}
+    child = {**claims_of(handed(parent).token), claim: SPOILT[claim](text)}
+    first = forged(json.dumps(access).encode())
+    rest = jwt.PyJWS().encode(
+        json.dumps(child).encode(), key(2).jwt_key, algorithm="EdDSA", headers={"typ": links.DELEGATION_TYPE}
+    )
+    assert refusal(first) == "token_invalid"
+    assert refusal(f"{parent.token}~{rest}") == "token_invalid"
+    peeks: tuple[Callable[[], object], ...] = (
+        lambda: links.peek(first, links.Access),
+        lambda: links.peek(rest, links.Delegation),
+    )
+    for look in peeks:
+        with pytest.raises(Denied) as caught:
+            look()
+        assert caught.value.code == "token_invalid"
+
+
+@given(case=st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+def test_proper_text_is_taken(case: str) -> None:
+    """Any text that UTF-8 can hold, beyond the first plane too, comes out of a link as it went in."""
+    assert checked(made(Limits(cases=frozenset({case}))).token).grant.cases == frozenset({case})
+
+
+@given(text=BROKEN)
+def test_such_text_is_never_signed(text: str) -> None:
+    """Issuing or narrowing with it is refused as the caller's input, without a repetition of it."""
+    parent = made(Limits(depth=1))
+    attempts: list[Callable[[], Credential]] = [
+        lambda: made(ticket=text),
+        lambda: made(principal=text),
+        lambda: made(Limits(cases=frozenset({text}))),
+        lambda: handed(parent, Limits(cases=frozenset({text}))),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Invalid) as caught:
+            attempt()
+        assert caught.value.message.isascii()
 
 
 def test_size_and_depth_are_bounded() -> None:
