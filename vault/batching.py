@@ -7,6 +7,7 @@ serves everyone who queued meanwhile. Threads and coroutines use the same queue 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class Batcher(Generic[J]):
         self._limit = limit
         self._queue: deque[J] = deque()
         self._turn = threading.Lock()
-        self._scheduled = False
+        self._scheduled: asyncio.AbstractEventLoop | None = None
 
     def run(self, job: J) -> J:
         """Queue a job and return when it is done; the calling thread may lead a batch itself.
@@ -111,14 +112,14 @@ class Batcher(Generic[J]):
         loop = asyncio.get_running_loop()
         job.future = loop.create_future()
         self._queue.append(job)
-        if not self._scheduled:
-            self._scheduled = True
+        if self._scheduled is not loop:  # another loop's turn is no promise: it may be closed before it comes
+            self._scheduled = loop
             loop.call_soon(self._drain, loop)
         await job.future
         return job
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._scheduled = False
+        self._scheduled = None
         while self._queue:
             with self._turn:
                 self._lead(loop)
@@ -145,7 +146,9 @@ class Batcher(Generic[J]):
                 if loop is here:
                     _wake(job.future)
                 else:
-                    loop.call_soon_threadsafe(_wake, job.future)
+                    # a closed loop has nobody left to wake; those after it in the batch still wait
+                    with contextlib.suppress(RuntimeError):
+                        loop.call_soon_threadsafe(_wake, job.future)
 
 
 def _wake(future: asyncio.Future[object]) -> None:

@@ -131,6 +131,111 @@ def test_no_caller_is_forgotten_when_threads_and_a_loop_hammer_one_queue() -> No
     assert sorted(results) == sorted([2 * n for n in range(150)] * 16)
 
 
+def orphan(batcher: Batcher[Number]) -> Number:
+    """A job queued by a coroutine whose loop was closed before its turn ended."""
+    job, loop = Number(100), asyncio.new_event_loop()
+    call = batcher.arun(job)
+    loop.call_soon(call.send, None)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    call.close()
+    return job
+
+
+def test_a_closed_loop_keeps_nobody_waiting() -> None:
+    """A caller whose loop is gone spoils nothing: every thread in its batch gets its own result."""
+    begun, go = threading.Event(), threading.Event()
+    sizes: list[int] = []
+
+    def process(jobs: list[Number]) -> None:
+        begun.set()
+        assert go.wait(10)
+        sizes.append(len(jobs))
+        for job in jobs:
+            job.resolve(2 * job.number)
+
+    batcher: Batcher[Number] = Batcher(process)
+    results: list[int] = []
+    threads = [
+        threading.Thread(target=lambda n=n: results.append(batcher.run(Number(n)).outcome()), daemon=True)
+        for n in range(5)
+    ]
+    threads[0].start()
+    assert begun.wait(10)
+    gone = orphan(batcher)
+    for thread in threads[1:]:
+        thread.start()
+    while len(batcher._queue) < 5:
+        time.sleep(0.001)
+    go.set()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert sorted(results) == [0, 2, 4, 6, 8]
+    assert (sizes, gone.outcome()) == ([1, 5], 200)
+
+
+def test_a_loop_closed_before_its_turn_stops_no_other_loop() -> None:
+    """The next loop runs its own turn, and the one left over with it."""
+    batcher: Batcher[Number] = Batcher(Doubler())
+    gone = orphan(batcher)
+
+    async def later() -> int:
+        return (await asyncio.wait_for(batcher.arun(Number(4)), timeout=10)).outcome()
+
+    assert asyncio.run(later()) == 8
+    assert gone.outcome() == 200
+
+
+class Odd(BaseException):
+    """Neither an `Exception` nor one of Python's own."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ValueError, RuntimeError, MemoryError, StopIteration, StopAsyncIteration, GeneratorExit,
+        asyncio.CancelledError, KeyboardInterrupt, SystemExit, Odd,
+    ],
+)  # fmt: skip
+def test_whatever_a_batch_raises_reaches_every_caller_once(kind: type[BaseException]) -> None:
+    """Threads and coroutines of a failed batch each get the failure, one time, and the batcher goes on."""
+    failing = True
+
+    def process(jobs: list[Number]) -> None:
+        if failing:
+            raise kind("spoilt")
+        for job in jobs:
+            job.resolve(job.number)
+
+    batcher: Batcher[Number] = Batcher(process)
+    seen: list[tuple[int, type[BaseException]]] = []
+
+    def note(job: Number) -> None:
+        try:
+            job.outcome()
+        except BaseException as error:  # noqa: BLE001 what kind it is is the question
+            seen.append((job.number, type(error)))
+
+    async def one(number: int) -> None:
+        note(await batcher.arun(Number(number)))
+
+    async def some() -> None:
+        await asyncio.gather(*(one(n) for n in range(4)))
+
+    threads = [
+        threading.Thread(target=lambda n=n: note(batcher.run(Number(n))), daemon=True) for n in range(4, 8)
+    ]
+    for thread in threads:
+        thread.start()
+    asyncio.run(asyncio.wait_for(some(), timeout=10))
+    for thread in threads:
+        thread.join(timeout=10)
+    assert sorted(seen) == [(n, kind) for n in range(8)]
+    failing = False
+    assert batcher.run(Number(9)).outcome() == 9
+
+
 def test_an_error_shared_by_a_batch_gathers_no_frames_of_its_callers() -> None:
     """However many callers raise it, its traceback names the batch and one caller."""
     error = ValueError("the batch failed")
