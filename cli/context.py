@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec
@@ -194,10 +194,17 @@ def command(
         body: Callable[..., int | None] = function
 
         def run(**given: Any) -> None:
-            before = given.pop("ctx").find_root().obj or {}
+            ctx = given.pop("ctx")
+            before = ctx.find_root().obj or {}
             after = {n: given.pop(n) for n in shared}
-            call = Call({n: after.get(n) or before.get(n) for n in {*before, *after}})
-            guard(call.out, lambda: body(call, **given))
+            common = {n: after.get(n) or before.get(n) for n in {*before, *after}}
+            call = Call(common)
+
+            def work() -> int | None:
+                _refuse_broken_text(ctx.command.params, {**common, **given})
+                return body(call, **given)
+
+            guard(call.out, work)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -206,6 +213,29 @@ def command(
         return function
 
     return register
+
+
+def _refuse_broken_text(parameters: Sequence[Any], given: Mapping[str, Any]) -> None:
+    """Demand UTF-8 of every argument that isn't a path: Python smuggles other bytes in (PEP 383).
+
+    Raises:
+        Invalid: One has bytes that no record, entry or token could hold; names it, never the text.
+    """
+    for parameter in parameters:
+        value = given.get(parameter.name)
+        texts = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(text, str) and not _is_utf8(text) for text in texts):
+            options = [name for name in parameter.opts if name.startswith("--")]
+            name = options[0] if options else parameter.metavar or parameter.name.upper()
+            raise _usage(f"{name}: not valid UTF-8", parameter.name, "write it in UTF-8, or mend the locale")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def guard(out: Output, work: Callable[[], int | None]) -> NoReturn:

@@ -68,7 +68,7 @@ class Output:
         if self.json:
             said = {
                 "code": error.code,
-                "message": error.message,
+                "message": _printable(error.message),
                 "field": error.field,
                 "row": error.row,
                 "remedy": error.remedy,

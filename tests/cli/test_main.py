@@ -95,6 +95,60 @@ def test_usage_errors_are_json_where_asked(arguments: list[str], capsys: pytest.
     assert capsys.readouterr().err.startswith("error: ")
 
 
+ISSUE = (
+    b"token", b"issue", b"--role", b"collector", b"--purpose", b"repayment_reminder", b"--out", b"t.token",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((b"read", b"r-1", b"r-\xff"), "IDS"),
+        ((b"read", b"--ref", b"borrower:\xff"), "--ref"),
+        ((*ISSUE, b"--ticket", b"T-\xff"), "--ticket"),
+        ((*ISSUE, b"--cases", b"C1,\xff"), "--cases"),
+        ((b"principal", b"add", b"--role", b"legal", b"--name", b"\xd6\xee\xb8\xf0"), "--name"),
+        ((b"--tenant", b"\xff", b"list"), "--tenant"),
+        ((b"list", b"--tenant", b"\xff"), "--tenant"),
+    ],
+)
+def test_arguments_that_are_no_utf8_are_a_usage_error(
+    tmp_path: Path, arguments: tuple[bytes, ...], named: str
+) -> None:
+    """Bytes that no record or token could hold are 2, by the argument's name, before a vault is sought."""
+    done = subprocess.run(
+        [
+            sys.executable.encode(),
+            b"-m",
+            b"cli.main",
+            b"--vault",
+            b"none",
+            b"--sandbox",
+            b"--json",
+            *arguments,
+        ],
+        capture_output=True,
+        env=os.environ | {"PYTHONUTF8": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=tmp_path,
+        check=False,
+    )
+    said = json.loads(done.stderr)["error"]
+    assert (done.returncode, done.stdout, said["code"]) == (2, b"", "invalid_usage")
+    assert said["message"] == f"{named}: not valid UTF-8"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_may_have_any_bytes(sandbox: Path, tmp_path: Path) -> None:
+    """File names aren't text: one that is no UTF-8 is read, and one that is missing is an error object."""
+    name = os.fsencode(tmp_path / "ids") + b"\xff"
+    command = [sys.executable.encode(), b"-m", b"cli.main", b"--vault", os.fsencode(sandbox), b"--sandbox"]
+    command += [b"read", b"--json", b"--ids", name]
+    absent = subprocess.run(command, capture_output=True, check=False)
+    assert (absent.returncode, json.loads(absent.stderr)["error"]["code"]) == (2, "invalid_file")
+    Path(os.fsdecode(name)).write_text("r-nobody\n", "utf-8")
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 4
+
+
 def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
     """`cvault` alone, and a group alone, show help and are a usage error."""
     assert main.run([]) == 2
