@@ -42,7 +42,8 @@ class Settings(Word, forbid_unknown_fields=True):
         sandbox: A learning vault; must agree with the log's origin, so it can't be set or cleared later.
         node: This node's name in entries.
         keys: The key folder, relative to the vault's folder.
-        epoch_grace_hours: How long a retired epoch is kept before it is destroyed (DESIGN 5).
+        epoch_grace_hours: How long a retired epoch is kept before it is destroyed (DESIGN 5); at least 1, the
+            time in which every node lets go of it.
         stores: Where the four stores are.
     """
 
@@ -81,6 +82,12 @@ class Config(Word):
             raise ConfigError(f"vault.toml: {error}", field="vault.toml", remedy="mend the setting") from None
         if settings.format != FORMAT:
             raise ConfigError("vault.toml: unknown format", field="format", remedy="use a newer cvault")
+        if settings.epoch_grace_hours < 1:
+            raise ConfigError(
+                "vault.toml: epoch_grace_hours is less than 1",
+                field="epoch_grace_hours",
+                remedy="write 1 or more: nodes need the time to drop the old epoch",
+            )
         return cls(folder=folder, settings=settings)
 
     def url(self, store: str) -> str:

@@ -39,6 +39,16 @@ def test_refusals(tmp_path: Path, text: str) -> None:
         write(tmp_path, text)
 
 
+@pytest.mark.parametrize("hours", [0, -1])
+def test_an_epoch_has_its_grace(tmp_path: Path, hours: int) -> None:
+    """Without an hour at least, a node could still seal under an epoch that is gone; 1 is taken."""
+    with pytest.raises(ConfigError) as refusal:
+        write(tmp_path, f"format = 1\nid = 'a'\nepoch_grace_hours = {hours}")
+    assert (refusal.value.field, refusal.value.exit_code) == ("epoch_grace_hours", 2)
+    assert "1 or more" in refusal.value.remedy
+    assert write(tmp_path, "format = 1\nid = 'a'\nepoch_grace_hours = 1").settings.epoch_grace_hours == 1
+
+
 def test_no_vault(tmp_path: Path) -> None:
     """A folder without a vault says so, and how to make one."""
     with pytest.raises(ConfigError) as refusal:
