@@ -156,11 +156,8 @@ class World:
         return random.Random(seed).choices(self.ids, k=count)  # noqa: S311 - a sample, no secret
 
     def _ids(self, borrowers: int) -> list[str]:
-        credential, found = self.credential(), []
-        for start in range(0, borrowers, ASK):
-            asked = [("borrower", ref(n)) for n in range(start, min(start + ASK, borrowers))]
-            found += self.vault.reading().resolve(credential, asked)
-        return found
+        record_of = self.vault.tenancy().record_of
+        return [record for n in range(borrowers) if (record := record_of(f"borrower:{ref(n)}"))]
 
     def _fill(self, export: Path) -> None:
         others = (f"x-{n}" for n in range(10 * len(self.ids)))

@@ -88,8 +88,7 @@ def choose(stage: Stage) -> tuple[str, list[str]]:
     row = next(r for n, r in rows if n >= _FIRST_LOOKED_AT and n not in bad and r[11])
     reading, token = stage.vault.reading(MAIN), stage.token(MAIN, "collector")
     found = reading.find(token, field="phone", value=row[3], fields=("name",))
-    refs = [("loan", row[0]), ("contact_person", f"{row[0]}/1")]
-    return row[0], [found.items[0].record, *reading.resolve(token, refs)]
+    return row[0], [found.items[0].record, f"loan:{row[0]}", f"contact_person:{row[0]}/1"]
 
 
 def side_by_side(stage: Stage, case: str, records: Sequence[str]) -> dict[str, dict[str, str]]:

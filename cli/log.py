@@ -58,6 +58,8 @@ def list_(
     """Ask the log who saw whose data, when and why. The question is an entry too."""
     from vault.auditing import Question
 
+    if ref is not None:
+        (subject,) = parsing.refs([ref])
     asked = {
         "purpose": parsing.one_of(purpose, PURPOSES, "purpose"),
         "kind": parsing.one_of(kind, ENTRY_KINDS, "kind"),
@@ -66,8 +68,6 @@ def list_(
     }
     with call.open() as vault:
         credential = call.credential(vault, "auditor", "audit")
-        if ref is not None:
-            subject = vault.reading(call.tenant).resolve(credential, parsing.refs([ref]))[0]
         lines = vault.auditing(call.tenant).ask(
             credential,
             Question(

@@ -76,6 +76,15 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Plan {plan} as of {as_of}; nothing was changed.",
         "计划 {plan}，基准日 {as_of}；尚未更改任何数据。",
     ),
+    "plan.lack.keep": ("{count} records lack {anchor}: kept", "有 {count} 条记录缺少 {anchor}：保留"),
+    "plan.lack.restrict": (
+        "{count} records lack {anchor}: restricted until it is entered",
+        "有 {count} 条记录缺少 {anchor}：封存，直至补录",
+    ),
+    "plan.lack.erase": (
+        "{count} records lack {anchor}: erased, counted from the next day that is known",
+        "有 {count} 条记录缺少 {anchor}：按其后已知日期起算，删除",
+    ),
     "plan.next": (
         "A second person approves it: cvault approve {plan} --as FILE; then: cvault retention execute {plan}",
         "由另一人批准（cvault approve {plan} --as FILE），然后：cvault retention execute {plan}",

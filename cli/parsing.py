@@ -57,15 +57,13 @@ def ttl(text: str | None) -> int | None:
     return int(found[1]) * _SECONDS[found[2]] * _MICROSECONDS
 
 
-def refs(texts: list[str]) -> list[tuple[str, str]]:
-    """`KIND:EXTERNAL_ID` as pairs."""
-    found = []
+def refs(texts: list[str]) -> list[str]:
+    """External ids, each checked to be `KIND:EXTERNAL_ID`."""
     for text in texts:
         kind, colon, external = text.partition(":")
         if not (kind and colon and external):
             raise _bad("ref", "not of the form KIND:EXTERNAL_ID", "write borrower:AJ001")
-        found.append((kind, external))
-    return found
+    return texts
 
 
 def day(text: str | None, field: str) -> date | None:

@@ -130,15 +130,14 @@ def read(
     wanted = list(ids or [])
     if ids_file is not None:
         wanted += parsing.lines(ids_file, call.read(ids_file, "ids"))
-    pairs = parsing.refs(ref or [])
-    if not wanted and not pairs:
+    wanted += parsing.refs(ref or [])
+    if not wanted:
         raise Invalid(
             "no record is named", code="invalid_usage", field="id", remedy="give ids, --ref or --ids"
         )
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         room = vault.reading(call.tenant)
-        wanted += room.resolve(credential, pairs) if pairs else []
         found = _in_batches(room, credential, wanted, parsing.names(fields))
         showing.release(call, vault, found)
     return showing.outcome(found.items, found.errors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,10 +94,22 @@ def plan(
         ("plan", "erase", "restrict", "keep"),
         [(made.id, *(made.counts.get(n, 0) for n in ("erase", "restrict", "keep")))],
     )
-    titles = list(dict.fromkeys(key for row in made.by_rule for key in row))
+    titles = list(dict.fromkeys(key for row in made.by_rule for key in row if key != "missing"))
     call.out.table(titles, [[row.get(key) for key in titles] for row in made.by_rule])
+    for (action, anchor), count in _lacking(made.by_rule).items():
+        call.out.note(f"plan.lack.{action}", count=count, anchor=anchor)
     call.out.note("plan.made", plan=made.id, as_of=made.as_of)
     call.out.note("plan.next", plan=made.id)
+
+
+def _lacking(rows: Iterable[Mapping[str, object]]) -> Counter[tuple[str, str]]:
+    """How many records lack which anchor, by what becomes of them; one rule decides about each record."""
+    found: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        missing = row.get("missing")  # a plan made before this was counted has none
+        for anchor, count in missing.items() if isinstance(missing, dict) else ():
+            found[str(row["action"]), anchor] += count
+    return found
 
 
 def execute(

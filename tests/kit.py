@@ -97,9 +97,8 @@ class Made:
 
     def ids(self, rows: Sequence[Mapping[str, str]], tenant: str = "main") -> list[str]:
         """The record ids of these borrowers."""
-        return self.vault.reading(tenant).resolve(
-            self.token("collector", tenant=tenant), [("borrower", row["客户编号"]) for row in rows]
-        )
+        refs = [f"borrower:{row['客户编号']}" for row in rows]
+        return [self.vault.tenancy(tenant).record_of(ref) or ref for ref in refs]
 
     def size(self, tenant: str = "main") -> int:
         """How many entries the access log has."""

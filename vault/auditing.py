@@ -7,6 +7,7 @@ and the subject's log secret. An auditor's own questions are entries too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -124,22 +125,24 @@ class Auditing:
             NotFound: The subject asked about is not known here.
             Denied: The token doesn't allow to audit.
         """
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "audit")
-        filters = self._filter(question)
-        with self._t.journal.page() as page:
-            page.admit(grant)
+        filters: EntryFilter | None = None
+        with self._t.acting(credential, "audit") as (grant, page):
             registry = page.registry
-            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=_asked(question))))
+            with suppress(NotFound):
+                filters = self._filter(question, registry)
+            who = self._t.who(grant, outcome="ok" if filters else "not_found")
+            page.add(Happening(kind="search", who=who, whom=Whom(detail=_asked(question))))
+        if filters is None:
+            raise NotFound
         rows = self._t.stores.ledger.query(self._t.name, filters)
         return self._lines(rows, registry)
 
-    def _filter(self, q: Question) -> EntryFilter:
+    def _filter(self, q: Question, registry: Registry) -> EntryFilter:
         about, bit = self._bit(q.field)
         subject = self._subject(q.subject)
         return EntryFilter(
             tags=self._unsealer.every_tag(subject) if subject else None,
-            actor=self._principal(q.actor) if q.actor else None,
+            actor=_principal(q.actor, registry) if q.actor else None,
             purpose=q.purpose,
             kind=q.kind,
             about=about,
@@ -161,21 +164,16 @@ class Auditing:
         spec = self._t.schema.kind(kind or "borrower")
         return spec.name, 1 << spec.field(name).number
 
-    def _principal(self, actor: str) -> str:
-        """A principal's id, by id or by name."""
-        registry = self._t.journal.registry()
-        named = [p.id for p in registry.all(Principal) if actor in {p.id, p.name}]
-        return named[0] if named else actor
-
     def _subject(self, ident: str | None) -> str | None:
-        """A subject's id; a record's id stands for its subject.
+        """A subject's id; a record's id, or `KIND:EXTERNAL_ID`, stands for its subject.
 
         Raises:
             NotFound: Nobody here.
         """
         if ident is None:
             return None
-        held = self._t.keeping.fetch([ident]).get(ident)
+        record = self._t.record_of(ident)
+        held = self._t.keeping.fetch([record]).get(record) if record else None
         subject = held.row.subject if held else ident
         if not self._t.stores.keys.subjects(self._t.name, [subject]):
             raise NotFound
@@ -221,14 +219,14 @@ class Auditing:
         """
         found = self.walk(progress)
         if credential is not None:
-            grant = self._t.authenticate(credential)
-            self._t.authorise(grant, "audit")
-            who = self._t.who(grant)
-            self._t.journal.log(Happening(kind="verify", who=who, whom=Whom(detail=f"size {found.size}")))
+            with self._t.acting(credential, "audit") as (grant, page):
+                who = self._t.who(grant)
+                page.add(Happening(kind="verify", who=who, whom=Whom(detail=f"size {found.size}")))
         return found
 
     def walk(self, progress: Callable[[int], None] | None = None) -> Checked:
         """The check alone, without a token and without an entry."""
+        known = self._t.journal.known
         checkpoints = self._t.stores.ledger.checkpoints(self._t.name)  # before the head: the log may grow
         head = self._t.stores.ledger.head(self._t.name)
         if head is None:
@@ -243,8 +241,8 @@ class Auditing:
         )
         self._refuse_beyond(head.size)
         self._refuse_bodiless(head.size)
-        self._t.journal.checked(head)
-        self._t.journal.registry_of(None, head)
+        self._t.journal.checked(head, known)
+        self._t.journal.registry()
         return Checked(
             size=found.size,
             root=found.root.hex(),
@@ -324,14 +322,17 @@ class Auditing:
 
     def export(self, credential: Credential, directory: Path) -> int:
         """Write the log as C2SP tiles: stubs and hashes alone, no personal data; returns files written."""
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "audit")
-        with self._t.journal.page() as page:
-            page.admit(grant)
+        with self._t.acting(credential, "audit") as (grant, page):
             page.add(Happening(kind="export", who=self._t.who(grant), whom=Whom(detail="tiles")))
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         return export(directory, self._source, size, note)
+
+
+def _principal(actor: str, registry: Registry) -> str:
+    """A principal's id, by id or by name."""
+    named = [p.id for p in registry.all(Principal) if actor in {p.id, p.name}]
+    return named[0] if named else actor
 
 
 def _who(row: EntryRow) -> Who:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from vault.errors import ConfigError
+from vault.errors import ConfigError, Invalid
 from vault.model import Word
 
 FORMAT: Final = 1
@@ -127,6 +127,18 @@ epoch_grace_hours = {settings.epoch_grace_hours}     # how long a retired epoch 
 def today(now: int) -> date:
     """The Asia/Shanghai date of an instant (µs UTC)."""
     return datetime.fromtimestamp(now / 1_000_000, SHANGHAI).date()
+
+
+def iso_day(text: str, field: str) -> date:
+    """An ISO date as people give it.
+
+    Raises:
+        Invalid: It isn't one; names the field.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("not a date", code="invalid_date", field=field, remedy="write 2026-12-31") from None
 
 
 def iso(now: int) -> str:

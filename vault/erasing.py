@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.config import iso
+from vault.config import iso, iso_day
 from vault.crypto.encoding import encode
+from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, Tampered
 from vault.journal import Page
-from vault.keeping import new_id
 from vault.ledger.certificate import sign_certificate
 from vault.ledger.registry import Approval, Plan, Principal, Request
 from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
@@ -82,15 +82,18 @@ class Erasing:
                 items.append((held.row.record, verdict.action, verdict.rule))
             if progress is not None:
                 progress(len(verdicts), total)
-        return self._freeze(grant, day, verdicts, sorted(items))
+        return self._freeze(credential, day, verdicts, sorted(items))
 
     def _freeze(
-        self, grant: Grant, day: date, verdicts: Sequence[Verdict], items: Sequence[tuple[str, str, str]]
+        self,
+        credential: Credential,
+        day: date,
+        verdicts: Sequence[Verdict],
+        items: Sequence[tuple[str, str, str]],
     ) -> Plan:
         numbers = summary(verdicts)
         ident = new_id("plan")
-        with self._t.journal.page() as page:
-            page.admit(grant)
+        with self._t.acting(credential, "plan") as (grant, page):
             plan = Plan(
                 id=ident,
                 as_of=day.isoformat(),
@@ -136,41 +139,33 @@ class Erasing:
             Invalid: Outside a sandbox, the plan is dated ahead.
             Unavailable: Somebody reads an old snapshot of a store; run it again.
         """
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "execute")
-        try:
-            frozen = self._begin(grant, plan, yes=yes)
-        except Denied as refusal:
-            self._t.log_denied(grant, refusal.code)
-            raise
+        grant, frozen = self._begin(credential, plan, yes=yes)
         if frozen.certificate is not None:
             return _result(frozen)
         self._t.keeping.new_epoch()
         items = self._items(frozen)
-        erased = restricted = orphans = 0
         for start in range(0, len(items), PAGE):
             chunk = items[start : start + PAGE]
-            gone, orphaned = self._purger.erase([i.record for i in chunk if i.action == "erase"], frozen)
-            erased, orphans = erased + gone, orphans + orphaned
-            restricted += self._purger.restrict([i.record for i in chunk if i.action == "restrict"], frozen)
+            self._purger.erase([i.record for i in chunk if i.action == "erase"], frozen)
+            self._purger.restrict([i for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))
         self._purger.renew_epoch()
-        return self._finish(grant, frozen, erased, restricted, len(items), orphans)
+        return self._finish(grant, frozen.id, len(items))
 
-    def _begin(self, grant: Grant, ident: str, *, yes: bool) -> Plan:
-        with self._t.journal.page() as page:
-            page.admit(grant)
+    def _begin(self, credential: Credential, ident: str, *, yes: bool) -> tuple[Grant, Plan]:
+        with self._t.acting(credential, "execute") as (grant, page):
             plan = page.registry.get(Plan, ident)
             if plan.certificate is not None:
-                return plan
+                return grant, plan
             if plan.as_of > self._t.today().isoformat() and not self._t.policy.sandbox:
                 raise Invalid(
                     "the plan is dated ahead", code="invalid_as_of", field="as_of", remedy="wait for it"
                 )
             if yes and self._t.policy.sandbox:
                 self._approve_own(page, grant, ident)
-            self._demand_approval(page, plan)
+            if plan.erase_idx is None:  # what has begun is finished, whatever its approval has become since
+                self._demand_approval(page, plan)
             if plan.erase_idx is None:
                 slot = page.add(
                     Happening(
@@ -183,7 +178,7 @@ class Erasing:
                     plan, state="executing", erase_idx=page.first_index + slot, begun=page.now
                 )
                 page.put(plan)
-        return plan
+        return grant, plan
 
     def _approve_own(self, page: Page, grant: Grant, ident: str) -> None:
         request = page.registry.get(Request, ident)
@@ -201,7 +196,7 @@ class Erasing:
             other = approval.principal != plan.by or self._t.policy.sandbox
             if principal is None or principal.disabled or not other:
                 continue
-            if request.digest == plan.digest and approval.at < request.expires:
+            if request.digest == plan.digest and page.now < request.expires:
                 return
         raise Denied(
             "a second person has to approve this plan",
@@ -220,15 +215,14 @@ class Erasing:
             raise Tampered("the plan's items are not the ones approved", remedy="plan again")
         return items
 
-    def _finish(
-        self, grant: Grant, plan: Plan, erased: int, restricted: int, total: int, orphans: int
-    ) -> Executed:
+    def _finish(self, grant: Grant, ident: str, total: int) -> Executed:
         t = self._t
         generation = t.stores.keys.generation(t.name)
         with t.journal.page() as page:
-            remaining = total - erased - restricted
+            plan = page.registry.get(Plan, ident)
             detail = (
-                f"plan {plan.id} erased={erased} restricted={restricted} orphans={orphans} keys={generation}"
+                f"plan {ident} erased={plan.erased} restricted={plan.restricted} orphans={plan.orphans}"
+                f" keys={generation}"
             )
             slot = page.add(Happening(kind="erase_done", who=t.who(grant), whom=Whom(detail=detail)))
             body = {
@@ -236,9 +230,9 @@ class Erasing:
                 "plan": plan.id,
                 "as_of": plan.as_of,
                 "digest": plan.digest,
-                "erased": erased,
-                "restricted": restricted,
-                "remaining": remaining,
+                "erased": plan.erased,
+                "restricted": plan.restricted,
+                "remaining": total - plan.erased - plan.restricted,
                 "entries": {"erase_begin": plan.erase_idx, "erase_done": page.first_index + slot},
                 "keys_generation": generation,
                 "executed": iso(page.now),
@@ -283,14 +277,14 @@ class Erasing:
         return found.certificate
 
     def destroy_epochs(self, credential: Credential) -> list[int]:
-        """Destroy the epochs whose grace has passed; an entry names them."""
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "execute")
-        destroyed = self._t.keeping.destroy_due_epochs()
-        if destroyed:
-            detail = f"destroyed epochs {','.join(map(str, destroyed))}"
-            self._t.journal.log(Happening(kind="key", who=self._t.who(grant), whom=Whom(detail=detail)))
-        return destroyed
+        """Destroy the epochs whose grace has passed; the entry that names them comes first."""
+        with self._t.acting(credential, "execute") as (grant, page):
+            due = [row.epoch for row in self._t.keeping.due_epochs()]
+            if due:
+                detail = f"destroy epochs {','.join(map(str, due))}"
+                page.add(Happening(kind="key", who=self._t.who(grant), whom=Whom(detail=detail)))
+        with self._t.stores.index.turn(self._t.name):
+            return self._t.keeping.destroy_due_epochs()
 
     # --- holds ----------------------------------------------------------------------------------------
 
@@ -302,7 +296,7 @@ class Erasing:
         """
         if not (hold.number.strip() and hold.authority.strip()):
             raise Invalid("a hold needs number and authority", code="invalid_hold", remedy="give both")
-        date.fromisoformat(hold.until)
+        iso_day(hold.until, "until")
         return self._change_holds(credential, records, hold.number, lambda facts: (*facts.holds, hold))
 
     def release_hold(self, credential: Credential, records: Sequence[str], number: str) -> int:
@@ -318,12 +312,10 @@ class Erasing:
         number: str,
         change: Callable[[Facts], tuple[Hold, ...]],
     ) -> int:
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "hold")
         with self._t.stores.index.turn(self._t.name):
-            with self._t.journal.page() as page:
-                page.admit(grant)
-                held = self._t.keeping.fetch(records)
+            with self._t.acting(credential, "hold") as (grant, page):
+                named = [record for ident in records if (record := self._t.record_of(ident))]
+                held = self._t.keeping.fetch(sorted(set(named) - page.tx.entombed(named)))
                 for h in held.values():
                     whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
                     secret = self._t.keeping.log_secret(h.row)
@@ -334,9 +326,9 @@ class Erasing:
         return len(held)
 
     def holds(self, credential: Credential) -> list[HoldView]:
-        """Every hold there is."""
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "hold")
+        """Every hold there is; the question is an entry."""
+        with self._t.acting(credential, "hold") as (grant, page):
+            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="hold list")))
         return [
             HoldView(
                 record=h.row.record,

@@ -7,6 +7,8 @@ with the key of their principal file; the vault knows only public keys.
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
 
@@ -14,17 +16,56 @@ import msgspec
 
 from vault.access import tokens
 from vault.access.tokens import Credential, Limits
-from vault.crypto.sign import SigningKey, token_bytes
-from vault.errors import Denied, Invalid, NotFound
+from vault.config import iso_day
+from vault.crypto.ids import new_id
+from vault.crypto.sign import SigningKey, public_jwt_key, token_bytes
+from vault.errors import Denied, Invalid, NotFound, Tampered
 from vault.journal import Page
-from vault.keeping import new_id
 from vault.ledger.registry import Approval, Contract, Plan, Principal, Request, Revocation
-from vault.model import ROLES, Happening, Quiet, Who, Whom
+from vault.model import ROLES, Happening, Quiet, Who, Whom, Word
 from vault.tenancy import Tenancy
 
 DEFAULT_TTL: Final = 15 * 60 * 1_000_000
 MAX_TTL: Final = 12 * 3600 * 1_000_000
 """µs: a shift. Longer work issues again, so that a disabled principal's tokens die soon everywhere."""
+
+
+class Candidate(Word):
+    """The public half of an identity: what a person hands to an admin to be added (INTERFACE: `public`)."""
+
+    principal: str
+    public: str
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Candidate:
+        """Parse what `principal new` printed.
+
+        Raises:
+            Invalid: It isn't that.
+        """
+        try:
+            candidate = msgspec.json.decode(data, type=cls)
+            candidate.key()
+        except (msgspec.DecodeError, ValueError):
+            raise Invalid(
+                "not the public half of a principal", code="invalid_principal", remedy="cvault principal new"
+            ) from None
+        return candidate
+
+    def key(self) -> bytes:
+        """The raw Ed25519 public key.
+
+        Raises:
+            Invalid: Not one.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(self.public + "=" * (-len(self.public) % 4))
+            public_jwt_key(raw)
+        except (ValueError, Tampered):
+            raise Invalid(
+                "not a public key", code="invalid_principal", remedy="cvault principal new"
+            ) from None
+        return raw
 
 
 class Identity(Quiet):
@@ -52,6 +93,12 @@ class Identity(Quiet):
         except (msgspec.DecodeError, ValueError):
             raise Invalid("not a principal file", code="invalid_principal", remedy="give --as FILE") from None
         return identity
+
+    @property
+    def candidate(self) -> Candidate:
+        """The public half, to hand to an admin."""
+        public = base64.urlsafe_b64encode(self.signing.public).rstrip(b"=").decode()
+        return Candidate(principal=self.principal, public=public)
 
     def to_json(self) -> bytes:
         """The principal file's content."""
@@ -84,6 +131,24 @@ class Granting:
             )
         return principal
 
+    @contextmanager
+    def _page(self, identity: Identity, *roles: str) -> Iterator[Page]:
+        """A page on which a principal acts; a refusal undoes it and, of one who is known, is an entry."""
+        try:
+            with self._t.journal.page() as page:
+                self._acting(page, identity, *roles)
+                yield page
+        except Denied as refusal:
+            self._log_denied(identity, refusal.code, roles[0] if roles else "")
+            raise
+
+    def _log_denied(self, identity: Identity, code: str, role: str) -> None:
+        """A stranger must not be able to grow the log: only a registered principal's refusal is an entry."""
+        known = self._t.journal.registry().find(Principal, identity.principal)
+        if known is not None and known.public == identity.signing.public:
+            who = msgspec.structs.replace(self._who(identity, role), outcome="denied", reason=code)
+            self._t.journal.log(Happening(kind="deny", who=who, whom=Whom()))
+
     def _who(self, identity: Identity, role: str, token: str = "") -> Who:
         return Who(
             actor=identity.principal,
@@ -96,36 +161,51 @@ class Granting:
     # --- principals -----------------------------------------------------------------------------------
 
     def add_principal(self, identity: Identity, *, name: str, roles: tuple[str, ...]) -> Identity:
-        """Add a principal with a fresh key; roles are granted by another, so never to oneself.
+        """Add a principal with a fresh key, which whoever adds it then holds too: see `enrol`.
 
         Raises:
             Invalid: A role is unknown or none is given.
             Denied: The acting principal is no admin.
         """
+        fresh = Identity.fresh()
+        self.enrol(identity, name=name, roles=roles, candidate=fresh.candidate)
+        return fresh
+
+    def enrol(self, identity: Identity, *, name: str, roles: tuple[str, ...], candidate: Candidate) -> None:
+        """Add a principal by the public half of a key it made itself, so that nobody else ever holds the key.
+
+        Roles are granted by another, so never to oneself: an id that is there already is refused.
+
+        Raises:
+            Invalid: A role is unknown or none is given, or the candidate is no key or known already.
+            Denied: The acting principal is no admin.
+        """
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
             raise Invalid("unknown or missing role", code="invalid_role", field="role", remedy="see --help")
-        fresh = Identity.fresh()
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin")
+        public = candidate.key()
+        with self._page(identity, "admin") as page:
+            known = page.registry.all(Principal)
+            if any(p.id == candidate.principal or p.public == public for p in known):
+                raise Invalid(
+                    "this principal is known already", code="invalid_principal", remedy="make a new key"
+                )
             page.put(
                 Principal(
-                    id=fresh.principal,
+                    id=candidate.principal,
                     name=name,
-                    public=fresh.signing.public,
+                    public=public,
                     roles=tuple(sorted(set(roles))),
                     added=page.now,
                     by=identity.principal,
                 )
             )
-            detail = f"add {fresh.principal} {','.join(sorted(set(roles)))}"
+            detail = f"add {candidate.principal} {','.join(sorted(set(roles)))}"
             page.add(Happening(kind="principal", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
-        return fresh
 
     def principals(self, identity: Identity) -> list[Principal]:
         """Everyone who may act, for an admin, DPO or auditor."""
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin", "dpo", "auditor")
+        with self._page(identity, "admin", "dpo", "auditor") as page:
             return page.registry.all(Principal)
 
     def disable(self, identity: Identity, principal: str) -> None:
@@ -135,8 +215,7 @@ class Granting:
             NotFound: No such principal.
             Invalid: It is the last admin.
         """
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin")
+        with self._page(identity, "admin") as page:
             found = page.registry.get(Principal, principal)
             left = [p for p in page.registry.all(Principal) if "admin" in p.roles and not p.disabled]
             if left == [found]:
@@ -160,23 +239,13 @@ class Granting:
         """
         limits = limits or Limits()
         issuer = self._t.keys.issuer
-        with self._t.journal.page() as page:
-            page_who = self._who(identity, role)
-            try:
-                self._acting(page, identity, role)
-                allowed = self._t.policy.cell(role, purpose).actions
-            except Denied as refusal:
-                denied = msgspec.structs.replace(page_who, outcome="denied", reason=refusal.code)
-                if page.registry.find(Principal, identity.principal) is not None:
-                    page.add(Happening(kind="deny", who=denied, whom=Whom(detail=f"token {role} {purpose}")))
-                problem: Denied | None = refusal
-            else:
-                problem = None
-                credential = self._signed(page, issuer, identity, role, purpose, allowed, limits, ticket)
-                who = msgspec.structs.replace(page_who, purpose=purpose, token=_digest(credential))
-                page.add(Happening(kind="token", who=who, whom=Whom(ticket=ticket)))
-        if problem is not None:
-            raise problem
+        with self._page(identity, role) as page:
+            allowed = self._t.policy.cell(role, purpose).actions
+            credential = self._signed(page, issuer, identity, role, purpose, allowed, limits, ticket)
+            who = msgspec.structs.replace(
+                self._who(identity, role), purpose=purpose, token=_digest(credential)
+            )
+            page.add(Happening(kind="token", who=who, whom=Whom(ticket=ticket)))
         return credential
 
     def _signed(
@@ -219,9 +288,8 @@ class Granting:
         """
         verified = self._t.authentic(credential)
         link = verified.grant.links[-1]
-        with self._t.journal.page() as page:
-            roles = () if identity.principal == verified.grant.principal else ("admin",)
-            self._acting(page, identity, *roles)
+        roles = () if identity.principal == verified.grant.principal else ("admin",)
+        with self._page(identity, *roles) as page:
             for old in page.registry.all(Revocation):
                 if old.expires < page.now:
                     page.drop(Revocation, old.id)
@@ -240,8 +308,8 @@ class Granting:
             NotFound: No such request.
             Denied: Own request, or the role to approve is missing (`approval_required`).
         """
-        with self._t.journal.page() as page:
-            principal = self._acting(page, identity, "approver", "dpo", "admin")
+        with self._page(identity, "approver", "dpo", "admin") as page:
+            principal = page.registry.get(Principal, identity.principal)
             found = page.registry.get(Request, request)
             if found.by == identity.principal and not self._t.policy.sandbox:
                 raise Denied(
@@ -262,24 +330,28 @@ class Granting:
         return approved
 
     def set_contract(self, identity: Identity, *, party: str, starts: str, ends: str | None) -> None:
-        """Record the contract under which a creditor placed its cases here, and its end (PIPL 21)."""
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin", "dpo")
+        """Record the contract under which a creditor placed its cases here, and its end (PIPL 21).
+
+        Raises:
+            Invalid: `starts` or `ends` is no ISO date.
+        """
+        iso_day(starts, "starts")
+        if ends is not None:
+            iso_day(ends, "ends")
+        with self._page(identity, "admin", "dpo") as page:
             page.put(Contract(id="placement", party=party, starts=starts, ends=ends))
             detail = f"contract {starts}..{ends or ''}"
             page.add(Happening(kind="config", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
 
     def note_tenant(self, identity: Identity, tenant: str) -> None:
         """Log that an admin adds a tenant beside this one."""
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin")
+        with self._page(identity, "admin") as page:
             who = self._who(identity, "admin")
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"tenant {tenant}")))
 
     def note_keys(self, identity: Identity, detail: str) -> None:
         """Log that an admin takes keys out for another node; `detail` says which, without any key."""
-        with self._t.journal.page() as page:
-            self._acting(page, identity, "admin")
+        with self._page(identity, "admin") as page:
             page.add(Happening(kind="key", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
 
     def plans(self) -> list[Plan]:

@@ -65,8 +65,12 @@ class Page:
         self._pending.append(happening)
         return len(self._pending) - 1
 
-    def admit(self, grant: Grant) -> None:
+    def admit(self, grant: Grant, *, spend: bool = True) -> None:
         """Check what only the ledger knows, and take one use (DESIGN 6, step 6).
+
+        Args:
+            grant: Who wants to act.
+            spend: False for the later pages of one request, which is one use however long it takes.
 
         Raises:
             Denied: Principal disabled or role gone, token revoked or expired, or its uses are spent.
@@ -81,12 +85,16 @@ class Page:
         for link in grant.links:
             if self.registry.find(Revocation, link.digest.hex()) is not None:
                 raise Denied("the token was revoked", code="token_revoked", remedy="issue a new token")
-        self._spend(grant)
+        if spend:
+            self._spend(grant)
 
     def _spend(self, grant: Grant) -> None:
-        for link in grant.links:
-            if link.max_uses is not None and self.tx.spend(link.digest, link.max_uses) is None:
-                raise Denied("the token's uses are spent", code="uses_spent", remedy="issue a new token")
+        """Take a use of every link that counts them; of none if one has none left."""
+        counted = [(link.digest, link.max_uses) for link in grant.links if link.max_uses is not None]
+        if any(self.tx.used(digest) >= most for digest, most in counted):
+            raise Denied("the token's uses are spent", code="uses_spent", remedy="issue a new token")
+        for digest, most in counted:
+            self.tx.spend(digest, most)
 
     def put(self, row: Word) -> None:
         """Add or replace a registry row."""
@@ -292,8 +300,13 @@ class Journal:
         point = checkpoint.Checkpoint(origin=self.keys.origin, size=size, root=root)
         return checkpoint.sign(point, self.keys.log)
 
-    def checked(self, head: LogHead | None) -> LogHead:
-        """Demand that a head is one the vault wrote, and not behind what this node knows.
+    @property
+    def known(self) -> tuple[int, bytes]:
+        """The size and root this node has seen last; take it before a head is read outside a page."""
+        return self._known
+
+    def checked(self, head: LogHead | None, known: tuple[int, bytes] | None = None) -> LogHead:
+        """Demand that a head is one the vault wrote, and not behind what this node knew before it was read.
 
         Raises:
             Tampered: It is not.
@@ -303,7 +316,7 @@ class Journal:
         mac.check(
             head_mac(self.keys, head.size, head.edge, head.last_t, head.registry), head.mac, "the log's head"
         )
-        size, root = self._known
+        size, root = known or self._known
         if head.size < size or (
             head.size == size and size and Frontier.from_bytes(head.size, head.edge).root() != root
         ):
@@ -344,8 +357,22 @@ class Journal:
         return encode("cvault/registry-seal/v1", self.keys.tenant, registry.digest())
 
     def registry(self) -> Registry:
-        """The registry as it stands now, for reading."""
-        return self.registry_of(None, self.checked(self.store.head(self.keys.tenant)))
+        """The registry as it stands now; head and rows are two reads, so one may outrun the other.
+
+        Raises:
+            Tampered: The rows are not what the head speaks of, and the head stood still meanwhile.
+        """
+        while True:
+            head = self._head()
+            try:
+                return self.registry_of(None, head)
+            except Tampered:
+                if self._head().registry == head.registry:
+                    raise
+
+    def _head(self) -> LogHead:
+        known = self._known
+        return self.checked(self.store.head(self.keys.tenant), known)
 
     def tile(self, level: int, index: int) -> bytes | None:
         """A complete tile as stored, or None."""
@@ -353,7 +380,7 @@ class Journal:
 
     def checkpoint(self) -> str:
         """The newest checkpoint: the head's size and root, signed. Signing again gives the same bytes."""
-        head = self.checked(self.store.head(self.keys.tenant))
+        head = self._head()
         return self._sign(head.size, Frontier.from_bytes(head.size, head.edge).root())
 
     def flush(self) -> None:

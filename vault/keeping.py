@@ -15,6 +15,7 @@ import msgspec
 
 from vault.config import Clock
 from vault.crypto import mac
+from vault.crypto.ids import new_id
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
 from vault.crypto.sign import token_bytes
@@ -65,16 +66,6 @@ class Held(Word):
     def next_counter(self) -> int:
         """A facts counter beyond every one met, one that a crashed writer left behind included."""
         return self.top + 1
-
-
-def new_id(prefix: str) -> str:
-    """A random id: the prefix, a dash and 26 base32 characters (130 bits)."""
-    number = int.from_bytes(token_bytes(17), "big") >> 6
-    digits = []
-    for _ in range(26):
-        number, digit = divmod(number, 32)
-        digits.append("0123456789abcdefghjkmnpqrstvwxyz"[digit])
-    return f"{prefix}-{''.join(digits)}"
 
 
 class Keeping:
@@ -145,9 +136,21 @@ class Keeping:
         Raises:
             Tampered: Facts were edited, dropped or rolled back.
         """
-        rows = {row.record: row for row in self.store.fetch(self._tenant, list(records))}
-        if not rows:
-            return {}
+        rows = self._rows(records)
+        while rows:
+            try:
+                return self._all_held(rows)
+            except Tampered:
+                again = self._rows(list(rows))
+                if again == rows:
+                    raise
+                rows = again  # a purge or a writer came between the two queries
+        return {}
+
+    def _rows(self, records: Sequence[str]) -> dict[str, HeadKeyRow]:
+        return {row.record: row for row in self.store.fetch(self._tenant, list(records))}
+
+    def _all_held(self, rows: dict[str, HeadKeyRow]) -> dict[str, Held]:
         facts: dict[str, list[FactsRow]] = defaultdict(list)
         for fact in self._records.facts(self._tenant, list(rows)):
             facts[fact.record].append(fact)
@@ -367,6 +370,15 @@ class Keeping:
                 retired.append(gone)
         return retired
 
+    def due_epochs(self) -> list[EpochRow]:
+        """Retired epochs whose grace has passed."""
+        now = self._clock()
+        return [
+            row
+            for row in self.store.epochs(self._tenant)
+            if row.destroyed is None and row.destroy_after is not None and row.destroy_after <= now
+        ]
+
     def destroy_due_epochs(self) -> list[int]:
         """Destroy retired epochs whose grace has passed and that wrap no shelf any more.
 
@@ -374,9 +386,7 @@ class Keeping:
             Unavailable: A shelf still hangs on an epoch that is due: it must be moved first.
         """
         now, destroyed = self._clock(), []
-        for row in self.store.epochs(self._tenant):
-            if row.destroyed is not None or row.destroy_after is None or row.destroy_after > now:
-                continue
+        for row in self.due_epochs():
             if any(
                 shelf.epoch == row.epoch for shelf in self.store.shelves(self._tenant, self.current_epoch())
             ):

@@ -61,12 +61,29 @@ class _Layout:
 
 
 class Item:
-    """One record asked for, on its way through the steps; `error` ends the way."""
+    """One record asked for, on its way through the steps; `error` ends the way.
 
-    __slots__ = ("decision", "error", "fields", "held", "id", "log_secret", "ref", "secret", "whole")
+    Attributes:
+        id: What was asked for: a record's id, or `KIND:EXTERNAL_ID`; an error speaks of it and of no other.
+        record: The record it names, "" if it names none.
+    """
 
-    def __init__(self, *, id: str, error: VaultError | None = None) -> None:  # noqa: A002 - the field's word
+    __slots__ = (
+        "decision",
+        "error",
+        "fields",
+        "held",
+        "id",
+        "log_secret",
+        "record",
+        "ref",
+        "secret",
+        "whole",
+    )
+
+    def __init__(self, *, id: str, record: str = "", error: VaultError | None = None) -> None:  # noqa: A002 - the field's word
         self.id = id
+        self.record = record
         self.error = error
         self.whole = False
         self.held: Held | None = None
@@ -112,7 +129,7 @@ class Item:
         if self.held is None:
             raise Tampered("nothing was opened")
         return Shown(
-            record=self.id,
+            record=self.record,
             ref=self.ref,
             kind=self.held.kind,
             version=self.held.row.version,
@@ -148,7 +165,7 @@ class Opener:
         held = self._held(everything)
         for grant, action, fields, items in asks:
             for item in items:
-                item.held = held.get(item.id)
+                item.held = held.get(item.record)
                 self._decide(grant, action, fields, item)
         payloads = self._payloads([item for item in everything if item.granted])
         layouts: dict[int, _Layout] = {}  # by identity of the decision, which its items keep alive
@@ -160,12 +177,12 @@ class Opener:
         """Key rows and facts; if one record's facts were edited, the others must not suffer."""
         granted = [item for item in items if item.granted]
         try:
-            return self._t.keeping.fetch([item.id for item in granted])
+            return self._t.keeping.fetch([item.record for item in granted])
         except Tampered:
             held = {}
             for item in granted:
                 try:
-                    held.update(self._t.keeping.fetch([item.id]))
+                    held.update(self._t.keeping.fetch([item.record]))
                 except Tampered as error:
                     item.refuse(error)
             return held
@@ -179,7 +196,7 @@ class Opener:
             if held is None:
                 raise NotFound
             item.log_secret = self._t.keeping.log_secret(held.row)
-            self._in_scope(grant, held)
+            self.in_scope(grant, held)
             item.decision = self._t.decide(grant, held.kind, fields, action)
             if held.facts.state not in item.decision.states:
                 raise Denied("the record is restricted", code="restricted")
@@ -189,8 +206,12 @@ class Opener:
         except VaultError as refusal:
             item.refuse(refusal, whole=refusal.code not in {"not_found", "restricted", "integrity"})
 
-    def _in_scope(self, grant: Grant, held: Held) -> None:
-        """A case-bound token reaches the records of its cases alone; others look missing (DESIGN 6)."""
+    def in_scope(self, grant: Grant, held: Held) -> None:
+        """A case-bound token reaches the records of its cases alone; others look missing (DESIGN 6).
+
+        Raises:
+            NotFound: The record is of another case.
+        """
         if grant.cases is None:
             return
         if not {self._t.keys.case_handle(case) for case in grant.cases} & set(held.facts.cases):
@@ -198,7 +219,7 @@ class Opener:
 
     def _payloads(self, items: list[Item]) -> dict[tuple[str, int, str], PayloadRow]:
         wanted = {c for item in items if item.decision for c in item.decision.compartments}
-        ids = [item.id for item in items]
+        ids = [item.record for item in items]
         if not ids:
             return {}
         rows = self._t.stores.records.fetch(self._t.name, ids, sorted(wanted))
@@ -215,6 +236,7 @@ class Opener:
             layout = layouts[id(decision)] = _Layout(decision, self._t.schema.kind(held.kind))
         try:
             values, item.ref = self._values(item, held, layout, payloads)
+            self._confirm_ref(item, held)
         except VaultError as error:
             item.refuse(error)
             return
@@ -228,13 +250,35 @@ class Opener:
     ) -> tuple[dict[str, msgspec.Raw], str | None]:
         values: dict[str, msgspec.Raw] = {}
         for compartment, names in layout.keep.items():
-            row = payloads.get((item.id, held.row.version, compartment))
+            row = payloads.get((item.record, held.row.version, compartment))
             if row is not None:
                 values |= self._open(row, item.secret, names)
             elif compartment in held.facts.parts:
                 raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
         ref = values.pop(REF, None)
         return values, _ref(ref) if ref is not None else None
+
+    def _confirm_ref(self, item: Item, held: Held) -> None:
+        """A record found by an external id must hold that id: the index that found it can be edited.
+
+        Where nothing masked may be seen, its compartment is opened for this comparison alone.
+        """
+        kind, colon, external = item.id.partition(":")
+        if not colon:
+            return
+        ref = item.ref if item.ref is not None else self._refs([held]).get(item.record)
+        if (held.kind, ref) != (kind, external):
+            raise Tampered("the index leads to another record", remedy="rebuild the index from the records")
+
+    def _refs(self, held: Sequence[Held]) -> dict[str, str | None]:
+        """The external ids of records, as they hold them."""
+        found: dict[str, str | None] = {}
+        by_id = {h.row.record: h for h in held}
+        for row in self._t.stores.records.fetch(self._t.name, list(by_id), ["masked"]):
+            if row.version == by_id[row.record].row.version:
+                secret = self._t.keeping.record_secret(by_id[row.record].row)
+                found[row.record] = _ref(self._open(row, secret, {REF})[REF])
+        return found
 
     def _open(self, row: PayloadRow, secret: bytes, keep: set[str]) -> dict[str, msgspec.Raw]:
         context = Context(
@@ -252,6 +296,15 @@ class Opener:
 
     def values(self, records: Sequence[str], spec: FieldSpec) -> dict[str, bytes]:
         """One field's clear value, as JSON bytes, of records a search hit; to compare and then forget."""
+        for attempt in range(RETRIES):
+            try:
+                return self._field_values(records, spec)
+            except ShelfMoved:
+                if attempt == RETRIES - 1:
+                    raise
+        return {}
+
+    def _field_values(self, records: Sequence[str], spec: FieldSpec) -> dict[str, bytes]:
         held = self._t.keeping.fetch(records)
         rows = self._t.stores.records.fetch(self._t.name, list(held), [spec.compartment])
         found = {}

@@ -13,11 +13,13 @@ from typing import Final
 import msgspec
 
 from vault.crypto import mac
+from vault.errors import Tampered
 from vault.keeping import Held
 from vault.ledger.registry import Plan
 from vault.model import State
 from vault.retention.planner import Verdict, decide
 from vault.stores.errors import ShelfMoved
+from vault.stores.rows import PlanItemRow
 from vault.tenancy import Tenancy
 
 PAGE: Final = 1000
@@ -55,14 +57,13 @@ class Purger:
             as_of=day,
         )
 
-    def erase(self, records: Sequence[str], plan: Plan) -> tuple[int, int]:
-        """Erase one page; returns how many, and how many entries of closed subjects that leaves unowned."""
+    def erase(self, records: Sequence[str], plan: Plan) -> None:
+        """Erase one page of records; the plan's own row counts them."""
         with self._t.stores.index.turn(self._t.name):  # no import stores a new version meanwhile
-            return self._erase(records, plan)
+            self._erase(records, plan)
 
-    def _erase(self, records: Sequence[str], plan: Plan) -> tuple[int, int]:
-        doomed, orphans = self._entomb(records, plan)
-        t = self._t
+    def _erase(self, records: Sequence[str], plan: Plan) -> None:
+        doomed, t = self._entomb(records, plan), self._t
         while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):
             for shelf, on_it in sorted(shelves.items()):
                 self._rewrap(shelf, on_it)
@@ -70,19 +71,20 @@ class Purger:
         t.stores.records.delete(t.name, sorted(doomed))
         with t.journal.page() as page:
             page.tx.mark_plan_items(plan.id, sorted(doomed), done=True)
-        return len(doomed), orphans
 
     def _rewrap(self, shelf: str, doomed: set[str]) -> None:
         """One shelf; if it moved meanwhile the caller looks again."""
         row = self._t.stores.keys.shelf(self._t.name, shelf)
         if row is None:
+            if shelf in self._t.stores.keys.shelves_of(self._t.name, sorted(doomed)):
+                raise Tampered("secrets stand on a shelf that is gone", remedy="compare with a replica")
             return
         try:
             self._t.keeping.rewrap(row, doomed)
         except ShelfMoved:
             return
 
-    def _entomb(self, records: Sequence[str], plan: Plan) -> tuple[set[str], int]:
+    def _entomb(self, records: Sequence[str], plan: Plan) -> set[str]:
         """Close records in the ledger: from here on no read of them is released (DESIGN 6, step 6).
 
         Each is decided once more under the head's lock, so that a hold placed since the plan is honoured.
@@ -98,7 +100,11 @@ class Purger:
             page.tx.entomb(plan.id, [held.row.record for held in fresh], plan.erase_idx or 0)
             doomed |= {held.row.record for held in fresh}
             orphans = sum(self._count(held.row.subject) for held in self._closed(fresh, doomed))
-        return doomed, orphans
+            now = page.registry.get(Plan, plan.id)
+            page.put(
+                msgspec.structs.replace(now, erased=now.erased + len(fresh), orphans=now.orphans + orphans)
+            )
+        return doomed
 
     def _closed(self, fresh: Sequence[Held], doomed: set[str]) -> list[Held]:
         """One of the fresh for each subject of whom no record stays."""
@@ -110,30 +116,36 @@ class Purger:
         handle = mac.handle(self._t.keys.handle_key, "subject", subject)
         return self._t.stores.ledger.counter(self._t.name, handle)
 
-    def restrict(self, records: Sequence[str], plan: Plan) -> int:
-        """Set records RESTRICTED: stored and protected, nothing else (PIPL 47 ¶2)."""
+    def restrict(self, items: Sequence[PlanItemRow], plan: Plan) -> None:
+        """Set records RESTRICTED: stored and protected, nothing else (PIPL 47 ¶2).
+
+        Counted in the ledger first, then done: after a crash between the two it is done without being
+        counted again.
+        """
         day, anchors = date.fromisoformat(plan.as_of), self._t.tenant_anchors()
-        with self._t.stores.index.turn(self._t.name), self._t.journal.page() as page:
-            held = self._t.keeping.fetch(records)
-            done = [r for r, h in held.items() if h.facts.state != State.ACTIVE]
-            due = [
-                h
-                for r, h in held.items()
-                if r not in done and self.decide(h, anchors, day).action == "restrict"
-            ]
+        with self._t.stores.index.turn(self._t.name):
+            held = self._t.keeping.fetch([item.record for item in items])
+            due = {
+                record: h
+                for record, h in held.items()
+                if h.facts.state == State.ACTIVE and self.decide(h, anchors, day).action == "restrict"
+            }
+            fresh = [item.record for item in items if item.record in due and item.state == "open"]
+            with self._t.journal.page() as page:
+                page.tx.mark_plan_items(plan.id, fresh, done=True)
+                now = page.registry.get(Plan, plan.id)
+                page.put(msgspec.structs.replace(now, restricted=now.restricted + len(fresh)))
             self._t.keeping.set_facts(
-                [(h, msgspec.structs.replace(h.facts, state=State.RESTRICTED.value)) for h in due]
+                [(h, msgspec.structs.replace(h.facts, state=State.RESTRICTED.value)) for h in due.values()]
             )
-            done += [h.row.record for h in due]
-            page.tx.mark_plan_items(plan.id, done, done=True)
-        return len(done)
 
     def renew_epoch(self) -> None:
         """Move every shelf key to the new epoch, retire the old ones, and empty the write-ahead logs."""
         t = self._t
-        t.keeping.move_to_current_epoch()
-        t.keeping.retire_epochs(t.config.settings.epoch_grace_hours * 3_600_000_000)
-        t.keeping.destroy_due_epochs()
+        with t.stores.index.turn(t.name):  # no writer opens a shelf under an epoch that is being retired
+            t.keeping.move_to_current_epoch()
+            t.keeping.retire_epochs(t.config.settings.epoch_grace_hours * 3_600_000_000)
+            t.keeping.destroy_due_epochs()
         t.stores.keys.bump_generation(t.name)
         for store in (t.stores.keys, t.stores.index, t.stores.records):
             store.truncate()

@@ -14,46 +14,23 @@ Nothing is returned before step 6 has ended; a refusal takes the same road and l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
-from vault.access.selection import parse_where
 from vault.access.tokens import Credential
 from vault.batching import Batcher, Job
+from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, Invalid, NotFound, VaultError
-from vault.intake.values import normalise
 from vault.journal import Page
 from vault.model import Disclosure, Grant, Happening, ItemError, Receipt, Shown, Who, Whom, Word
 from vault.opening import Item, Opener
-from vault.schema import FieldSpec
-from vault.tenancy import REF, Tenancy
+from vault.seeking import Search, Seeker
+from vault.tenancy import Tenancy
 
 MAX_BATCH: Final = 1000
 """Records in one request at most."""
 MAX_FOUND: Final = 50
 """Records one search discloses at most: more than that shares no phone number or name honestly."""
-
-
-class Search(Word):
-    """What a `find` or `list` looked for: one entry of its own, beside one for each record disclosed.
-
-    Attributes:
-        field: The field searched by, or "" for a listing.
-        digest: The blind digest of the value, which counts against the cap; b"" for a listing.
-        cap: Distinct values per principal, field and day; None for a listing.
-        detail: What the entry's sealed body says of it: no value.
-        action: `find` or `list`.
-    """
-
-    action: str
-    kind: str
-    field: str
-    digest: bytes
-    cap: int | None
-    detail: str
 
 
 class ReadJob(Job[Disclosure]):
@@ -88,6 +65,7 @@ class Reading:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._opener = Opener(tenancy)
+        self._seeker = Seeker(tenancy, self._opener)
         self._batcher: Batcher[ReadJob] = Batcher(self._process)
 
     # --- verbs --------------------------------------------------------------------------------------
@@ -95,7 +73,12 @@ class Reading:
     def read(
         self, credential: Credential, ids: Sequence[str], *, fields: tuple[str, ...] | None = None
     ) -> Disclosure:
-        """Read records by id; `fields` None gives every field at the highest view granted.
+        """Read records; `fields` None gives every field at the highest view granted.
+
+        Args:
+            credential: The token with its key.
+            ids: Record ids, or external ids as `KIND:EXTERNAL_ID`.
+            fields: The fields wanted.
 
         Raises:
             Denied: Token, role, purpose or fields rule it out for the whole request.
@@ -109,20 +92,6 @@ class Reading:
         """As `read`, from a coroutine; the batch runs inline at the end of the loop's turn."""
         return (await self._batcher.arun(self._job(credential, ids, fields))).outcome()
 
-    def resolve(self, credential: Credential, refs: Sequence[tuple[str, str]]) -> list[str]:
-        """Record ids for external ids, each a kind and an id; an unknown one gives an id nobody has.
-
-        A ref is an operational number, not personal data, so its index hangs on the masked compartment's
-        key and costs no entry of its own: the read that follows is logged, found or not.
-        """
-        self._t.authenticate(credential)
-        found = []
-        for kind, external in refs:
-            digest = mac.index_digest(self._t.keys.index("masked", kind, REF), external)
-            records = self._t.stores.index.find(self._t.name, kind, REF, digest)
-            found.append(records[0] if records else f"{kind}:{external}")
-        return found
-
     def find(
         self,
         credential: Credential,
@@ -134,33 +103,20 @@ class Reading:
     ) -> Disclosure:
         """Records whose field equals a value: one entry for the search, one for each record disclosed.
 
+        More than `MAX_FOUND` hits give the first of them and an error `too_many`.
+
         Raises:
             Denied: The role may not find by this field, or its daily cap of distinct values is reached.
             Invalid: The value is none of the field's type (never repeated in the message).
         """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "find")
-        spec = self._t.schema.kind(kind).field(field)
-        cap = self._t.policy.cap(grant.role, grant.purpose, kind, field)
-        if cap is None or not spec.indexed:
-            self._t.log_denied(grant, "field_denied", kind)
-            raise Denied("this role may not find by this field", code="field_denied", field=field)
-        normal = normalise(spec.type, value)
-        digest = mac.index_digest(self._t.keys.index(spec.compartment, kind, field), normal)
-        records = self._t.stores.index.find(self._t.name, kind, field, digest)[:MAX_FOUND]
-        sure = self._confirmed(spec, records, normal)
-        search = Search(
-            action="find",
-            kind=kind,
-            field=field,
-            digest=digest,
-            cap=cap,
-            detail=f"{kind}.{field} {digest.hex()}",
-        )
-        found = self._batcher.run(ReadJob(grant, sure, fields, search)).outcome()
-        return Disclosure(
-            items=found.items, errors=[e for e in found.errors if e.code != NotFound.default_code]
-        )
+        search, hits = self._seeker.hits(grant, kind, field, value)
+        found = self._batcher.run(ReadJob(grant, hits[:MAX_FOUND], fields, search)).outcome()
+        errors = _but_missing(found.errors)
+        if len(hits) > MAX_FOUND:
+            errors.append(ItemError(id="", code="too_many"))
+        return Disclosure(items=found.items, errors=errors)
 
     def list_records(
         self,
@@ -173,23 +129,21 @@ class Reading:
         limit: int = 50,
         fields: tuple[str, ...] | None = None,
     ) -> Listing:
-        """Records by open attributes, a page at a time; every record shown has its entry."""
+        """Records by open attributes, a page at a time; every record shown has its entry.
+
+        Attributes that the caller may not see can't be asked about either. A page holds records in scope
+        alone, and the cursor is sealed: it tells nothing of the record behind it.
+
+        Raises:
+            Denied: An attribute in `where` or `sort` is hidden from this caller (`field_denied`).
+            Invalid: A condition, sort or cursor can't be understood.
+        """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "list")
-        spec = self._t.schema.kind(kind)
-        conditions = [(c.attribute, c.op, c.value) for c in parse_where(where, spec, self._t.today())]
-        if sort is not None and not spec.field(sort.lstrip("-")).open:
-            raise Invalid("can only sort by an open attribute", code="invalid_sort", field="sort")
-        rows, following = self._t.stores.index.select(
-            self._t.name, kind, conditions, sort, cursor, max(1, min(limit, MAX_BATCH))
-        )
-        search = Search(
-            action="list", kind=kind, field="", digest=b"", cap=None, detail=f"{kind} where {where}"
-        )
-        ids = [record for record, _ in rows]
+        room = max(1, min(limit, MAX_BATCH))
+        search, ids, following = self._seeker.page(grant, kind, where, sort, cursor, room)
         found = self._batcher.run(ReadJob(grant, ids, fields, search)).outcome()
-        hidden = [e for e in found.errors if e.code != NotFound.default_code]
-        return Listing(items=found.items, errors=hidden, cursor=following)
+        return Listing(items=found.items, errors=_but_missing(found.errors), cursor=following)
 
     # --- the seven steps -------------------------------------------------------------------------------
 
@@ -200,16 +154,21 @@ class Reading:
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask
-            job.items = [_item(ident) for ident in job.ids]
+            job.items = [self._item(ident) for ident in job.ids]
         self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
-            entombed = page.tx.entombed([item.id for job in jobs for item in job.items if item.granted])
+            entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
             over = self._t.contract_over(page.registry, self._t.today())
             whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs
             for job in jobs:
                 self._enter(page, job, entombed, whos, over=over)
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
+
+    def _item(self, ident: str) -> Item:
+        """An item on its way; what no store can hold as an id is missing, and must not spoil the batch."""
+        record = self._t.record_of(ident) if ident.isprintable() else None
+        return Item(id=ident, record=record or "", error=None if record else NotFound())
 
     def _enter(
         self, page: Page, job: ReadJob, entombed: set[str], whos: dict[tuple[int, int], Who], *, over: bool
@@ -223,12 +182,12 @@ class Reading:
         except Denied as refusal:
             job.fail(refusal)
             for item in job.items:
-                item.refuse(refusal)
+                item.forget(refusal) if item.record in entombed else item.refuse(refusal)
             if job.search is not None:
                 job.items = [Item(id="", error=refusal)]
         else:
             for item in job.items:
-                if item.id in entombed:
+                if item.record in entombed:
                     item.forget(NotFound())
             if job.search is not None:
                 who = self._t.who(job.grant, about=job.search.kind)
@@ -240,7 +199,7 @@ class Reading:
         if search is None or search.cap is None:
             return
         key = self._t.keys.handle_key
-        day = datetime.fromtimestamp(page.now / 1e6, UTC).date().isoformat()
+        day = today(page.now).isoformat()
         who = mac.handle(key, "lookups", job.grant.principal)
         value = mac.handle(key, "lookup", day, search.kind, search.field, search.digest.hex())
         if not page.tx.admit_lookup(who, day, f"{search.kind}.{search.field}", value, search.cap):
@@ -251,7 +210,7 @@ class Reading:
     def _happening(self, grant: Grant, item: Item, whos: dict[tuple[int, int], Who]) -> Happening:
         whom = Whom(
             subject=item.subject,
-            record=item.id if item.subject else "",
+            record=item.record if item.subject else "",
             case=",".join(sorted(grant.cases or ())),
             ticket=grant.ticket,
         )
@@ -279,15 +238,10 @@ class Reading:
         else:
             job.resolve(Disclosure(items=items, errors=errors))
 
-    def _confirmed(self, spec: FieldSpec, records: Sequence[str], value: str) -> list[str]:
-        """Only the records whose opened value equals the one asked for (DESIGN 4): an index can be edited."""
-        opened = self._opener.values(records, spec)
-        return [record for record in records if opened.get(record) == msgspec.json.encode(value)]
 
-
-def _item(ident: str) -> Item:
-    """An item on its way; what no store can hold as an id is missing, and must not spoil the batch."""
-    return Item(id=ident) if ident.isprintable() else Item(id=ident, error=NotFound())
+def _but_missing(errors: Sequence[ItemError]) -> list[ItemError]:
+    """A search doesn't tell of hits that are out of scope or being erased."""
+    return [error for error in errors if error.code != NotFound.default_code]
 
 
 def _reason(error: VaultError, outcome: str) -> str:

@@ -14,12 +14,13 @@ import msgspec
 
 from vault.access.masking import mask
 from vault.crypto import mac
+from vault.crypto.ids import new_id
 from vault.crypto.sealing import AES_256_GCM, seal
 from vault.crypto.sign import token_bytes
 from vault.deriving import Deriver
 from vault.errors import Invalid
 from vault.intake.rows import Rejection
-from vault.keeping import Held, NewSecret, NewSubject, new_id
+from vault.keeping import Held, NewSecret, NewSubject
 from vault.model import Context, Draft, Facts, Quiet
 from vault.opening import Opener
 from vault.retention.planner import due
@@ -76,11 +77,28 @@ class Stocker:
         self._deriver = Deriver(tenancy)
 
     def store(self, rows: Rows, log: Log) -> Stocked:
-        """Store rows, each whole or refused; `log` makes their entry durable before any is visible."""
+        """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
         done = Stocked()
         for group in self._groups(rows):
             with self._t.stores.index.turn(self._t.name):
                 self._store_group(group, log, done)
+        return done
+
+    def store_all(self, rows: Rows, log: Log) -> Stocked:
+        """Store every row or none.
+
+        Raises:
+            Invalid: A row is refused, or two rows are about the same record; nothing was stored.
+        """
+        done = Stocked()
+        groups = list(self._groups(rows))
+        if len(groups) > 1:
+            raise Invalid(
+                "two records of the request are the same", code="invalid_batch", remedy="send them one by one"
+            )
+        for group in groups:
+            with self._t.stores.index.turn(self._t.name):
+                self._store_group(group, log, done, whole=True)
         return done
 
     # --- finding what is there already ---------------------------------------------------------------
@@ -130,7 +148,7 @@ class Stocker:
 
     # --- placing -------------------------------------------------------------------------------------
 
-    def _store_group(self, rows: Rows, log: Log, done: Stocked) -> None:
+    def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
         known = self._known(rows)
         met = sorted({record for records in known.values() for record in records})
         held = self._t.keeping.fetch(met)
@@ -152,9 +170,12 @@ class Stocker:
                         remedy=error.remedy,
                     )
                 )
+        if whole:
+            done.raise_first()
+        log([p.draft for p in placed])  # whoever may not write is refused here, before anything has changed
         self._t.keeping.set_facts(joined)
         if placed:
-            self._write(placed, subjects, log)
+            self._write(placed, subjects)
             done.stored.update(p.draft.kind for p in placed)
 
     def _place_row(
@@ -168,6 +189,8 @@ class Stocker:
         done: Stocked,
     ) -> None:
         """Place a row's drafts; raises before anything of the row was queued."""
+        for draft in row:
+            _check_case(draft)
         olds = [self._old(draft, known, held) for draft in row]
         owner, fresh = self._owner(row, olds, known, held)
         queue: list[Placed] = []
@@ -303,7 +326,7 @@ class Stocker:
 
     # --- writing -------------------------------------------------------------------------------------
 
-    def _write(self, placed: Sequence[Placed], subjects: Sequence[NewSubject], log: Log) -> None:
+    def _write(self, placed: Sequence[Placed], subjects: Sequence[NewSubject]) -> None:
         """The order of a write (module docstring of `vault.writing`)."""
         t = self._t
         ends = t.tenant_anchors()
@@ -314,7 +337,6 @@ class Stocker:
             ],
             subjects,
         )
-        log([p.draft for p in placed])
         t.stores.records.insert(
             [row for p in placed for row in self._payloads(p)],
             [t.keeping.facts_row(p.record, p.subject, p.draft.kind, p.counter, p.facts) for p in placed],
@@ -355,6 +377,22 @@ class Stocker:
             subject=p.subject, kind=p.draft.kind, generation=generation, suite=AES_256_GCM,
             sealed=sealed.blob,
         )  # fmt: skip
+
+
+def _check_case(draft: Draft) -> None:
+    """A record's own case number must be that of the case it is to belong to.
+
+    Raises:
+        Invalid: It names another.
+    """
+    own = draft.values.get("case_number")
+    if own is not None and draft.cases and own != draft.cases[0]:
+        raise Invalid(
+            "case_number and cases name different cases",
+            code="invalid_ref",
+            field=f"{draft.kind}.case_number",
+            remedy="give the same number in both, or leave cases out",
+        )
 
 
 def _live(key: _Key, known: dict[_Key, list[str]], held: dict[str, Held]) -> Held | None:

@@ -5,7 +5,8 @@ It authenticates tokens and says what they allow; what happens next is the rooms
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
 
@@ -13,10 +14,11 @@ from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
 from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
 from vault.config import Clock, Config, today
+from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
 from vault.errors import Denied, Tampered, VaultError
-from vault.journal import Journal
+from vault.journal import Journal, Page
 from vault.keeping import Keeping
 from vault.ledger.registry import Contract, Plan, PolicyInForce, Principal, Registry
 from vault.model import Decision, Grant, Happening, View, Who, Whom
@@ -115,8 +117,15 @@ class Tenancy:
         if self._started:
             return
         registry = self.journal.registry()
-        newest = max((plan.generation for plan in registry.all(Plan)), default=0)
-        if self.stores.keys.generation(self.name) < newest:
+        plans = registry.all(Plan)
+        newest = max((plan.generation for plan in plans), default=0)
+        generation = self.stores.keys.generation(self.name)
+        if generation > newest and not any(plan.state == "executing" for plan in plans):
+            raise Tampered(
+                "the ledger is behind the key store: it is a copy from before a purge",
+                remedy="put the newest ledger back",
+            )
+        if generation < newest:
             raise Tampered(
                 "the key store is behind the ledger: it is a copy from before a purge",
                 remedy="put the newest key store back",
@@ -165,6 +174,37 @@ class Tenancy:
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
             raise
+
+    @contextmanager
+    def acting(self, credential: Credential, action: str) -> Iterator[tuple[Grant, Page]]:
+        """A page on which a caller acts: authentic, allowed, admitted; a refusal undoes it and is an entry.
+
+        Raises:
+            Denied: Whoever asks may not, now.
+        """
+        grant = self.authenticate(credential)
+        try:
+            self.allow(grant, action)
+            with self.journal.page() as page:
+                page.admit(grant)
+                yield grant, page
+        except Denied as refusal:
+            self.log_denied(grant, refusal.code)
+            raise
+
+    def record_of(self, ident: str) -> str | None:
+        """The record an id names: itself, or for `KIND:EXTERNAL_ID` what the index finds; None if nothing.
+
+        An external id is an operational number, so its index hangs on the masked compartment's key
+        (docs/adr/0006). The index can be edited: whoever opens the record compares its own.
+        """
+        kind, colon, external = ident.partition(":")
+        if not colon:
+            return ident
+        if kind not in self.schema.kinds:
+            return None
+        digest = mac.index_digest(self.keys.index("masked", kind, REF), external)
+        return next(iter(self.stores.index.find(self.name, kind, REF, digest)), None)
 
     def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None, action: str) -> Decision:
         """Step 2: a view for every field; on a masked node nothing is ever CLEAR.

@@ -14,8 +14,10 @@ from typing import Final
 
 from vault.access.tokens import Credential
 from vault.deriving import Deriver
+from vault.errors import Denied
 from vault.intake import Row, open_export
 from vault.intake.report import Report
+from vault.journal import Page
 from vault.model import Draft, Grant, Happening, Whom, Word
 from vault.stocking import Stocked, Stocker
 from vault.tenancy import Tenancy
@@ -87,10 +89,10 @@ class Writing:
 
         Raises:
             Invalid: The file as a whole can't be understood; nothing was stored.
-            Denied: The token doesn't allow it.
+            Denied: The token doesn't allow it, or the creditor's contract has ended.
         """
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "import")
+        with self._t.acting(credential, "import") as (grant, page):
+            self._demand_contract(page)
         self.sweep()
         export = open_export(
             path, self._t.schema, kind=kind, encoding=encoding, mapping=mapping, today=self._t.today()
@@ -127,28 +129,37 @@ class Writing:
         tally.add(done)
 
     def write(self, credential: Credential, drafts: Sequence[Draft]) -> Written:
-        """Store records one by one, each whole or refused.
+        """Store all of the records or none.
 
         Raises:
-            Invalid: A record names a case nobody has; nothing of the request was stored.
+            Invalid: A record names a case nobody has, say; nothing of the request was stored.
+            Denied: The token doesn't allow it, or the creditor's contract has ended.
         """
-        grant = self._t.authenticate(credential)
-        self._t.authorise(grant, "write")
+        with self._t.acting(credential, "write") as (grant, page):
+            self._demand_contract(page)
         self.sweep()
-        done = self._stocker.store(
+        done = self._stocker.store_all(
             [(draft,) for draft in drafts], lambda stored: self._log(grant, "write", stored, "")
         )
-        done.raise_first()
         return Written(records=done.records, stored=dict(done.stored), unchanged=done.unchanged)
 
     def _log(self, grant: Grant, kind: str, drafts: Sequence[Draft], span: str) -> None:
-        """One entry for a chunk, durable before any of it can be seen."""
+        """One entry for a chunk, durable before any of it can be seen; the request's use was taken before."""
         counts = Counter(draft.kind for draft in drafts)
         detail = " ".join([span, *(f"{name}={count}" for name, count in sorted(counts.items()))]).strip()
         with self._t.journal.page() as page:
-            page.admit(grant)
+            page.admit(grant, spend=False)
             who = self._t.who(grant, about=drafts[0].kind if len(counts) == 1 else "")
             page.add(Happening(kind=kind, who=who, whom=Whom(ticket=grant.ticket, detail=detail)))
+
+    def _demand_contract(self, page: Page) -> None:
+        """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).
+
+        Raises:
+            Denied: It has.
+        """
+        if self._t.contract_over(page.registry, self._t.today()):
+            raise Denied("the creditor's contract has ended", code="contract_ended")
 
     def sweep(self) -> int:
         """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
-from commands import PHONE, Run, run
+from commands import NAME, PHONE, Run, run
 
 FUTURE = "2040-01-01"
 
@@ -19,6 +20,40 @@ def test_plan_changes_nothing(cv: Run) -> None:
     assert cv("find", "--field", "phone", "--json", stdin=PHONE).json["items"]
     assert said["by_rule"][0]["rule"] in cv("retention", "plan", "--as-of", FUTURE).out
     assert cv("retention", "plan", "--as-of", "soon", "--json").error["code"] == "invalid_as_of"
+
+
+def test_a_plan_says_which_days_are_missing(tmp_path: Path) -> None:
+    """A day that a rule wanted and a record lacks is counted in JSON and said in words, in both languages."""
+    at = ("--vault", tmp_path / "v", "--sandbox")
+    assert run("init", tmp_path / "v", "--sandbox", "--applies-to", "lender").code == 0
+    drafts = json.dumps([{"kind": kind, "values": {"name": NAME}} for kind in ("borrower", "contact_person")])
+    assert run(*at, "write", stdin=drafts).code == 0
+    for day, action, anchor, english, chinese in (
+        ("", "keep", "placed_on", "lack placed_on: kept", "缺少 placed_on：保留"),
+        (
+            "2060-01-01",
+            "restrict",
+            "relationship_ended_on",
+            "restricted until it is entered",
+            "封存，直至补录",
+        ),
+        ("2060-01-01", "erase", "placed_on", "erased, counted from the next day", "按其后已知日期起算，删除"),
+    ):
+        plan = (*at, "retention", "plan", *(["--as-of", day] if day else []))
+        rows = [row for row in run(*plan, "--json").json["by_rule"] if row["action"] == action]
+        count = sum(row["missing"].get(anchor, 0) for row in rows)
+        assert count == sum(row["count"] for row in rows) > 0
+        said = run(*plan)
+        assert f"{count} records lack {anchor}: " in said.err
+        assert english in said.err
+        assert "missing" not in said.out
+        assert chinese in run(*plan, LC_ALL="zh_CN.UTF-8").err
+
+
+def test_a_plan_that_lacks_nothing_says_nothing(cv: Run) -> None:
+    """Where every day is known, there is no note and no count."""
+    assert all(row["missing"] == {} for row in cv("retention", "plan", "--json").json["by_rule"])
+    assert "lack" not in cv("retention", "plan").err
 
 
 def test_execute_erases_and_certifies(cv: Run, sandbox: Path) -> None:

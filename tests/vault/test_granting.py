@@ -157,7 +157,7 @@ def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
         purpose="repayment_reminder",
         limits=Limits(cases=frozenset({borrowers(1)[0]["案件编号"]})),
     )
-    ids = made.vault.reading().resolve(bound, [("borrower", borrowers(1)[0]["客户编号"])])
+    ids = [f"borrower:{borrowers(1)[0]['客户编号']}"]
     assert made.vault.reading().read(bound, ids).items
     with pytest.raises(Denied):
         made.vault.reading().read(bare, ids)

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from kit import Made, borrowers, make_vault, sql
 
+from vault.crypto.ids import new_id
 from vault.errors import Tampered, Unavailable
-from vault.keeping import SHELF_CAPACITY, NewSecret, NewSubject, new_id
+from vault.keeping import SHELF_CAPACITY, NewSecret, NewSubject
 from vault.model import Facts
 
 ROWS = borrowers(3)

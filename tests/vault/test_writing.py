@@ -24,12 +24,9 @@ def test_one_row_three_records(made: Made) -> None:
     assert done.stored == {"borrower": 3, "loan": 3, "contact_person": 3}
     assert (done.rows, done.unchanged, done.rejected) == (3, 0, 0)
     keeping, row = made.vault.tenancy().keeping, borrowers(1)[0]
-    refs = [
-        ("borrower", row["客户编号"]),
-        ("loan", row["案件编号"]),
-        ("contact_person", row["案件编号"] + "/1"),
-    ]
-    borrower, loan, contact = made.vault.reading().resolve(made.token("legal"), refs)
+    case = row["案件编号"]
+    refs = [f"borrower:{row['客户编号']}", f"loan:{case}", f"contact_person:{case}/1"]
+    borrower, loan, contact = (made.vault.tenancy().record_of(ref) or "" for ref in refs)
     held = keeping.fetch([borrower, loan, contact])
     assert held[borrower].row.subject == held[loan].row.subject != held[contact].row.subject
 

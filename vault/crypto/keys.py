@@ -13,6 +13,7 @@ import msgspec
 from vault.crypto.bodies import audit_key_pair
 from vault.crypto.mac import derive, handle, index_key
 from vault.crypto.sign import SigningKey, token_bytes
+from vault.crypto.wrap import WrappingKey
 from vault.errors import ConfigError, Denied
 from vault.model import COMPARTMENTS, Quiet
 
@@ -50,6 +51,7 @@ class TenantKeys:
         self.head_key = derive(file.integrity, "head")
         self.handle_key = derive(file.integrity, "handles")
         self.case_key = derive(file.integrity, "cases")
+        self.cursors = WrappingKey(derive(file.integrity, "cursors"))
         self._generations = {name: max(map(int, keys)) for name, keys in file.compartments.items()}
         self._keys = {
             (name, int(generation)): key

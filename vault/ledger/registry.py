@@ -82,6 +82,8 @@ class Plan(Word):
         state: `open`, `executing` or `done`.
         counts: By action. by_rule: What each rule decided, with its certainty.
         erase_idx: Index of its `erase_begin` entry, once begun.
+        erased, restricted: How many records it has closed or restricted so far, each counted once.
+        orphans: Entries of subjects it has closed wholly, which no living subject explains any more.
         generation: The key store's generation once done; one behind it is an old copy (DESIGN 5).
         certificate: The signed certificate, once done.
     """
@@ -96,6 +98,9 @@ class Plan(Word):
     by_rule: list[dict[str, str | int]]
     erase_idx: int | None = None
     begun: int | None = None
+    erased: int = 0
+    restricted: int = 0
+    orphans: int = 0
     generation: int = 0
     certificate: str | None = None
 

@@ -5,7 +5,7 @@ Pure: facts, rules and the day come in, a `Verdict` goes out. The same call for 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final, Literal
@@ -50,13 +50,19 @@ class Verdict(Word, kw_only=True):
 
 
 class RuleCount(Word, kw_only=True):
-    """How many records one rule sends one way."""
+    """How many records one rule sends one way.
+
+    Attributes:
+        missing: How many of them lack each anchor that was wanted, by the anchor's name; those that lack none
+            aren't in it.
+    """
 
     rule: str
     action: Action
     count: int
     status: str
     source: str
+    missing: dict[str, int]
 
 
 class Summary(Word, kw_only=True):
@@ -164,14 +170,26 @@ def due(kind: str, facts: Facts, tenant_anchors: Mapping[str, str], profile: Pro
 
 
 def summary(verdicts: Iterable[Verdict]) -> Summary:
-    """Count verdicts by action and by deciding rule."""
-    tally = Counter((one.rule, one.action, one.certainty, one.source) for one in verdicts)
+    """Count verdicts by action and by deciding rule, and what each rule's records lack."""
+    tally: Counter[tuple[str, Action, str, str]] = Counter()
+    missing: defaultdict[tuple[str, Action, str, str], Counter[str]] = defaultdict(Counter)
+    for one in verdicts:
+        row = (one.rule, one.action, one.certainty, one.source)
+        tally[row] += 1
+        missing[row].update(one.missing)
     counts: dict[str, int] = dict.fromkeys(ACTIONS, 0)
     for (_, action, _, _), count in tally.items():
         counts[action] += count
     by_rule = [
-        RuleCount(rule=rule, action=action, count=count, status=status, source=source)
-        for (rule, action, status, source), count in sorted(tally.items())
+        RuleCount(
+            rule=row[0],
+            action=row[1],
+            count=count,
+            status=row[2],
+            source=row[3],
+            missing=dict(sorted(missing[row].items())),
+        )
+        for row, count in sorted(tally.items())
     ]
     return Summary(counts=counts, by_rule=by_rule)
 

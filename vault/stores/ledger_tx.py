@@ -62,6 +62,7 @@ _SPEND: Final = Statement(
     .values(used=uses.c.used + 1)
     .returning(uses.c.used)
 )
+_USED: Final = Statement(select(uses.c.used).where(uses.c.tenant == _TENANT, uses.c.link == bindparam("of")))
 _FIRST_USE: Final = Rows(uses, lambda insert: insert.on_conflict_do_nothing().returning(uses.c.used))
 _LOOKED_UP: Final = Statement(
     select(func.count(), func.count().filter(lookups.c.digest == bindparam("digest"))).where(
@@ -184,6 +185,11 @@ class LedgerTx:
         if not rows:
             rows = _FIRST_USE.returning(self._session, [(self._tenant, link, 1)])
         return int(rows[0][0]) if rows else None
+
+    def used(self, link: bytes) -> int:
+        """Say how many uses of a token link are taken."""
+        rows = _USED.rows(self._session, tenant=self._tenant, of=link)
+        return int(rows[0][0]) if rows else 0
 
     def admit_lookup(self, handle: bytes, day: str, field: str, digest: bytes, cap: int) -> bool:
         """Count a distinct value that a principal looks up in a field on a day (DESIGN 5, caps).

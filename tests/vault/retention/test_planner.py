@@ -316,9 +316,31 @@ def test_a_summary_counts_by_action_and_rule() -> None:
         "count": 3,
         "status": "practice",
         "source": "house practice serving 个人信息保护法 19, 47(1)(2)",
+        "missing": {},
     }
     assert sum(one.count for one in found.by_rule) == 4
     assert summary([]).counts == {"erase": 0, "restrict": 0, "keep": 0}
+
+
+def test_a_summary_shows_what_is_missing() -> None:
+    """Each anchor that verdicts lacked is counted under the rule that wanted it, and no other."""
+    unknown = Facts(anchors={"imported_on": "2026-03-02"})
+    made = [verdict("borrower", "2026-05-01", profile="lender", settled_on="2026-05-01") for _ in range(2)]
+    made += [verdict("borrower", "2026-05-01")]
+    made += [
+        decide(kind="borrower", facts=facts, tenant_anchors={}, profile="agency", rules=RULES, as_of=day)
+        for facts, day in (
+            (unknown, date(2026, 5, 1)),
+            (unknown, date(2040, 1, 1)),
+            (Facts(), date(2026, 5, 1)),
+        )
+    ]
+    shown = {(row.rule, row.action): (row.count, row.missing) for row in summary(made).by_rule}
+    assert shown == {
+        ("AML-34-IDENTITY", "restrict"): (2, {"relationship_ended_on": 2}),
+        ("HOUSE-CEILING-AGENCY-3Y", "keep"): (3, {"imported_on": 1, "placed_on": 2}),
+        ("HOUSE-CEILING-AGENCY-3Y", "erase"): (1, {"placed_on": 1}),
+    }
 
 
 days = st.dates(date(2020, 1, 1), date(2060, 12, 31)).map(date.isoformat)
