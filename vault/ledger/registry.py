@@ -80,7 +80,8 @@ class Plan(Word):
 
     Attributes:
         state: `open`, `executing` or `done`.
-        counts: By action. by_rule: What each rule decided, with its certainty.
+        counts: By action. by_rule: What each rule decided, with its certainty, and how many of those records
+            lacked an anchor it wanted (`missing`: anchor name to count).
         erase_idx: Index of its `erase_begin` entry, once begun.
         erased, restricted: How many records it has closed or restricted so far, each counted once.
         orphans: Entries of subjects it has closed wholly, which no living subject explains any more.
@@ -95,7 +96,7 @@ class Plan(Word):
     digest: str
     state: str
     counts: dict[str, int]
-    by_rule: list[dict[str, str | int]]
+    by_rule: list[dict[str, str | int | dict[str, int]]]
     erase_idx: int | None = None
     begun: int | None = None
     erased: int = 0
