@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
+from typer.main import get_command
 
 from cli import messages
+from cli.main import app
 from vault.model import REASONS
 
 
@@ -38,6 +41,39 @@ def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, s
     assert messages.chinese() is expected
     assert (messages.text("error") == "错误") is expected
     assert ("令牌" in messages.of_code("token_expired", "x")) is expected
+
+
+HINTED = (
+    "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent", "token_expired",
+    "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("locale", ["C", "zh_CN.UTF-8"])
+def test_every_denial_has_a_hint_of_its_own(monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    """Each reason says something that no other says; an unknown code has the general hint."""
+    monkeypatch.setenv("LC_ALL", locale)
+    hints = {messages.remedy(code) for code in HINTED}
+    assert len(hints) == len(HINTED)
+    assert messages.remedy("nonsense") not in hints
+    assert all(hint.isascii() == (locale == "C") for hint in hints)
+
+
+def test_hints_name_commands_and_options_that_exist() -> None:
+    """What a hint tells people to type can be typed, in either language."""
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    for pair in (messages._TEXTS[f"hint.{code}"] for code in HINTED):
+        named = [re.findall(r"cvault ([a-z]+)(?: ([a-z]+))?", text) for text in pair]
+        assert named[0] == named[1]
+        options = [re.findall(r"--[a-z-]+", text) for text in pair]
+        assert options[0] == options[1]
+        commands = [
+            getattr(known[first], "commands", {second: known[first]})[second] for first, second in named[0]
+        ]
+        offered = {
+            option for command in commands for parameter in command.params for option in parameter.opts
+        }
+        assert offered.issuperset(options[0])
 
 
 def test_translated_codes_exist() -> None:

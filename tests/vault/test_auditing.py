@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import Made, borrowers, make_vault, sql
+from kit import Made, borrowers, make_vault, reopen, sql
 
 from vault.auditing import Question
-from vault.errors import Denied, NotFound, Tampered
+from vault.errors import Denied, NotFound, Tampered, VaultError
 from vault.ledger import checkpoint, proof
 from vault.model import Disclosure
 
@@ -162,3 +163,65 @@ def test_an_erased_subjects_bodies_stay_shut_only_then(made: Made) -> None:
     with pytest.raises(Tampered) as caught:
         made.vault.auditing().ask(token, Question(kind="read"))
     assert caught.value.index == index
+
+
+def test_verifying_a_log_in_use(made: Made) -> None:
+    """While others read and an admin changes the registry, verification raises no false alarm."""
+    import threading
+
+    auditing, ids, token = made.vault.auditing(), made.ids(ROWS), made.token("collector")
+    other = reopen(made)
+    stop = threading.Event()
+    failed: list[VaultError] = []
+
+    def guarded(act: Callable[[], object]) -> None:
+        try:
+            while not stop.is_set():
+                act()
+        except VaultError as error:
+            failed.append(error)
+
+    acts = (
+        lambda: made.vault.reading().read(token, ids),
+        lambda: other.vault.granting().add_principal(other.identity, name="x", roles=("legal",)),
+        made.vault.tenancy().journal.registry,
+        auditing.checkpoint,
+    )
+    threads = [threading.Thread(target=guarded, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(15):
+            auditing.walk()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    other.vault.close()
+
+
+def test_a_disabled_auditor_learns_nothing(tmp_path: Path) -> None:
+    """Whether a person is here at all is not told to one who may not ask."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    auditor = granting.add_principal(made.identity, name="a", roles=("auditor",))
+    token = granting.issue(auditor, role="auditor", purpose="audit")
+    with pytest.raises(NotFound):
+        made.vault.auditing().ask(token, Question(subject="r-nobody"))
+    granting.disable(made.identity, auditor.principal)
+    before = made.size()
+    for question in (Question(), Question(subject="r-nobody")):
+        with pytest.raises(Denied):
+            made.vault.auditing().ask(token, question)
+    with pytest.raises(Denied):
+        made.vault.auditing().verify(token)
+    assert made.size() == before + 3
+
+
+def test_a_missing_body_is_reported(made: Made) -> None:
+    """No rule lets bodies go yet: an entry without one was robbed of it."""
+    sql(made, "ledger", "DELETE FROM bodies WHERE idx = 3")
+    with pytest.raises(Tampered) as caught:
+        made.vault.auditing().walk()
+    assert caught.value.index == 3

@@ -235,3 +235,121 @@ def test_only_the_dpo_erases(made: Made) -> None:
             made.vault.erasing().execute(made.token(role), "plan-x")
         with pytest.raises(Denied):
             made.vault.erasing().holds(made.token(role))
+
+
+def test_a_disabled_dpo_does_nothing(tmp_path: Path) -> None:
+    """Disabled, a DPO's living token destroys, sees and executes nothing; each try is an entry."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting, erasing = made.vault.granting(), made.vault.erasing()
+    dpo = granting.add_principal(made.identity, name="d", roles=("dpo",))
+    token = granting.issue(dpo, role="dpo", purpose="administration")
+    plan = erasing.plan(token)
+    granting.approve(granting.add_principal(made.identity, name="a", roles=("approver",)), plan.id)
+    granting.disable(made.identity, dpo.principal)
+    before = made.size()
+    for tried in (
+        lambda: erasing.destroy_epochs(token),
+        lambda: erasing.holds(token),
+        lambda: erasing.add_hold(token, [], Hold(number="1", authority="x", until="2031-01-01")),
+        lambda: erasing.plan(token),
+        lambda: erasing.execute(token, plan.id),
+    ):
+        with pytest.raises(Denied) as refusal:
+            tried()
+        assert refusal.value.code == "token_revoked"
+    assert made.size() == before + 5
+
+
+def test_two_plans_count_each_record_once(made: Made) -> None:
+    """A second plan over records that the first one took certifies none of them again."""
+    erasing, token = made.vault.erasing(), made.token("dpo")
+    hold = Hold(number="1", authority="法院", until="2031-01-01")
+    erasing.add_hold(token, made.ids(ROWS[:1]), hold)
+    first, second = (erasing.plan(token, as_of=LATER) for _ in range(2))
+    done = erasing.execute(token, first.id, yes=True)
+    assert (done.erased, done.restricted, done.remaining) == (11, 1, 0)
+    again = erasing.execute(token, second.id, yes=True)
+    assert (again.erased, again.restricted, again.remaining) == (0, 0, 12)
+
+
+def test_no_hold_on_what_is_going(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that is being erased can't be put on hold any more, and nobody is told it was."""
+    erasing, token, ids = made.vault.erasing(), made.token("dpo"), made.ids(ROWS[:1])
+    plan = erasing.plan(token, as_of=LATER)
+    monkeypatch.setattr(made.vault.stores.index, "delete", _power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        erasing.execute(token, plan.id, yes=True)
+    hold = Hold(number="1", authority="法院", until="2031-01-01")
+    assert erasing.add_hold(token, ids, hold) == 0
+    monkeypatch.undo()
+    done = erasing.execute(token, plan.id)
+    assert (done.erased, done.remaining) == (12, 0)
+
+
+def _power_cut(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_orphans_survive_a_crash(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The balance counts the entries of closed subjects once, also when the purge had to be run again."""
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    erasing, token = made.vault.erasing(), made.token("dpo")
+    plan = erasing.plan(token, as_of=LATER)
+    monkeypatch.setattr(made.vault.stores.records, "delete", _power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        erasing.execute(token, plan.id, yes=True)
+    monkeypatch.undo()
+    erasing.execute(token, plan.id)
+    (line,) = made.vault.auditing().ask(made.token("auditor"), Question(kind="erase_done"))
+    assert "erased=12" in str(line.detail)
+    assert "orphans=4" in str(line.detail)
+
+
+def test_a_lost_shelf_is_reported(made: Made) -> None:
+    """Secrets whose shelf row is gone stop the purge with an integrity failure, not for ever."""
+    from kit import sql
+
+    plan = made.vault.erasing().plan(made.token("dpo"), as_of=LATER)
+    sql(made, "keys", "DELETE FROM shelves WHERE purpose = 'record'")
+    with pytest.raises(Tampered):
+        made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+
+
+def test_an_approval_ends_with_its_request(tmp_path: Path) -> None:
+    """A yes given once is no yes for ever."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    dpo = granting.add_principal(made.identity, name="d", roles=("dpo",))
+    approver = granting.add_principal(made.identity, name="a", roles=("approver",))
+    plan = made.vault.erasing().plan(granting.issue(dpo, role="dpo", purpose="administration"))
+    granting.approve(approver, plan.id)
+    made.clock.advance(days=31)
+    with pytest.raises(Denied) as refusal:
+        made.vault.erasing().execute(granting.issue(dpo, role="dpo", purpose="administration"), plan.id)
+    assert refusal.value.code == "approval_required"
+
+
+def test_dates_that_are_none(made: Made) -> None:
+    """A date that isn't one is refused by name, before anything is written."""
+    with pytest.raises(Invalid) as refusal:
+        made.vault.erasing().add_hold(
+            made.token("dpo"), made.ids(ROWS[:1]), Hold(number="1", authority="x", until="soon")
+        )
+    assert refusal.value.field == "until"
+    with pytest.raises(Invalid):
+        made.vault.granting().set_contract(made.identity, party="p", starts="2026/1/1", ends=None)
+
+
+def test_an_old_ledger_is_noticed_by_the_key_store(made: Made) -> None:
+    """A ledger from before a purge, put back under a newer key store, is refused."""
+    made.vault.close()
+    old = (made.folder / "ledger.db").read_bytes()
+    made = made.reopened()
+    purge(made)
+    made.vault.close()
+    for path in made.folder.glob("ledger.db*"):
+        path.unlink()
+    (made.folder / "ledger.db").write_bytes(old)
+    restored = made.reopened()
+    with pytest.raises(Tampered, match="ledger is behind"):
+        restored.vault.erasing().holds(restored.token("dpo"))

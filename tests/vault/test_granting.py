@@ -11,7 +11,7 @@ from kit import Made, borrowers, make_vault
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, NotFound
-from vault.granting import MAX_TTL, Identity
+from vault.granting import MAX_TTL, Candidate, Identity
 
 
 @pytest.fixture
@@ -161,3 +161,42 @@ def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
     assert made.vault.reading().read(bound, ids).items
     with pytest.raises(Denied):
         made.vault.reading().read(bare, ids)
+
+
+def test_enrolment_keeps_the_key_with_its_owner(plain: Made) -> None:
+    """A person makes their own key and hands over the public half; an id or key is taken once."""
+    granting, mine = plain.vault.granting(), Identity.fresh()
+    candidate = Candidate.from_json(msgspec.json.encode(mine.candidate))
+    granting.enrol(plain.identity, name="小王", roles=("auditor",), candidate=candidate)
+    assert granting.issue(mine, role="auditor", purpose="audit").token
+    for taken in (candidate, msgspec.structs.replace(candidate, principal="p-other")):
+        with pytest.raises(Invalid):
+            granting.enrol(plain.identity, name="x", roles=("legal",), candidate=taken)
+    first = plain.identity.candidate
+    with pytest.raises(Invalid):
+        granting.enrol(plain.identity, name="me", roles=("dpo",), candidate=first)
+    for data in (b"", b"{}", b'{"principal":"p","public":"AA"}'):
+        with pytest.raises(Invalid):
+            Candidate.from_json(data)
+
+
+def test_refusals_are_entries_of_those_who_are_known(plain: Made) -> None:
+    """A registered principal's refused act is in the log; a stranger, or a borrowed id, can't grow it."""
+    granting = plain.vault.granting()
+    collector = granting.add_principal(plain.identity, name="c", roles=("collector",))
+    before = plain.size()
+    for attempt in (
+        lambda: granting.add_principal(collector, name="x", roles=("legal",)),
+        lambda: granting.disable(collector, plain.identity.principal),
+        lambda: granting.principals(collector),
+        lambda: granting.approve(collector, "plan-x"),
+        lambda: granting.set_contract(collector, party="p", starts="2026-01-01", ends=None),
+    ):
+        with pytest.raises(Denied):
+            attempt()
+    assert plain.size() == before + 5
+    borrowed = msgspec.structs.replace(Identity.fresh(), principal=plain.identity.principal)
+    for stranger in (Identity.fresh(), borrowed):
+        with pytest.raises(Denied):
+            granting.principals(stranger)
+    assert plain.size() == before + 5

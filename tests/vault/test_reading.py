@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
-from kit import Made, borrowers, make_vault, shown, values
+from kit import Made, borrowers, make_vault, reopen, shown, sql, values
 
 from vault.access.tokens import Limits, narrow
 from vault.auditing import Question
@@ -205,3 +206,129 @@ def test_after_the_contract(made: Made) -> None:
         made.vault.reading().read(token, ids)
     assert refusal.value.code == "contract_ended"
     assert made.vault.reading().read(legal, ids).items
+
+
+def test_refs_fail_like_ids(made: Made) -> None:
+    """An external id nobody has and one that is out of scope give the same answer, each in its own words."""
+    token = made.token("collector", limits=Limits(cases=frozenset({ROWS[1]["案件编号"]})))
+    other, nobody = f"borrower:{ROWS[0]['客户编号']}", "borrower:KH-NOBODY"
+    found = made.vault.reading().read(token, [other, nobody, "nokind:x", ":", "borrower:"])
+    assert found.items == []
+    assert [(e.id, e.code) for e in found.errors] == [
+        (asked, "not_found") for asked in (other, nobody, "nokind:x", ":", "borrower:")
+    ]
+    mine = shown(made.vault.reading().read(token, [f"borrower:{ROWS[1]['客户编号']}"]))
+    assert mine.record.startswith("r-")
+
+
+def test_an_edited_index_leads_nowhere(made: Made) -> None:
+    """A ref whose index row was pointed at another record is reported: the record holds its own."""
+    one, two = made.ids(ROWS[:2])
+    sql(made, "index", "UPDATE blind SET record = 'x' WHERE field = '@ref' AND record = ?", (one,))
+    sql(made, "index", "UPDATE blind SET record = ? WHERE field = '@ref' AND record = ?", (one, two))
+    for role in ("collector", "legal"):
+        found = made.vault.reading().read(made.token(role), [f"borrower:{ROWS[1]['客户编号']}"])
+        assert [e.code for e in found.errors] == ["integrity"]
+    phone_only = made.token("legal", limits=Limits(fields={"phone": View.CLEAR}))
+    found = made.vault.reading().read(phone_only, [f"borrower:{ROWS[1]['客户编号']}"])
+    assert [e.code for e in found.errors] == ["integrity"]
+
+
+def test_no_filter_by_what_is_hidden(made: Made) -> None:
+    """A listing neither filters nor sorts by what its caller may not see; the try is an entry."""
+    token = made.token("collector", limits=Limits(fields={"product": View.MASKED}))
+    reading, before = made.vault.reading(), made.size()
+    for asked in (
+        {"where": "outstanding_band=50k-100k"},
+        {"sort": "-outstanding_band"},
+        {"where": "stage=M1"},
+    ):
+        with pytest.raises(Denied) as refusal:
+            reading.list_records(token, kind="loan", **asked)
+        assert refusal.value.code == "field_denied"
+    assert made.size() == before + 3
+    assert len(reading.list_records(token, kind="loan", where="product=消费贷").items) == 6
+
+
+def test_a_listing_stays_in_scope(made: Made) -> None:
+    """A case-bound listing shows its own cases alone, and its cursor tells nothing of the others."""
+    case = sorted(row["案件编号"] for row in ROWS)[3]
+    token = made.token("collector", limits=Limits(cases=frozenset({case})))
+    reading = made.vault.reading()
+    found, cursor = [], None
+    for _ in range(10):
+        page = reading.list_records(token, kind="loan", limit=1, cursor=cursor)
+        found += page.items
+        cursor = page.cursor
+        assert page.errors == []
+        if cursor is None:
+            break
+        assert not any(ident in unsealed(cursor) for ident in ("r-", case))
+    assert [item.ref for item in found] == [case]
+    everyone = reading.list_records(made.token("collector"), kind="loan", limit=1).cursor
+    assert everyone is not None
+    with pytest.raises(Invalid):
+        reading.list_records(token, kind="borrower", cursor=everyone)
+    with pytest.raises(Invalid):
+        reading.list_records(token, kind="loan", cursor="AAAA")
+
+
+def unsealed(cursor: str) -> str:
+    """What a curious holder sees of a cursor."""
+    import base64
+
+    return base64.urlsafe_b64decode(cursor + "===").decode("latin-1")
+
+
+def test_a_token_without_the_field_does_not_find_by_it(made: Made) -> None:
+    """Finding by a field that the token leaves out would tell whose it is."""
+    token = made.token("collector", limits=Limits(fields={"name": View.MASKED}))
+    with pytest.raises(Denied) as refusal:
+        made.vault.reading().find(token, field="phone", value=ROWS[0]["手机"])
+    assert refusal.value.code == "field_denied"
+
+
+def test_a_spent_child_spares_its_parent(made: Made) -> None:
+    """A refused request takes no use of any link."""
+    parent = made.token("collector", limits=Limits(depth=1, max_uses=2))
+    child = narrow(
+        parent, Limits(max_uses=1), now_us=made.clock(), holder=SigningKey.generate(), jti=token_bytes(16)
+    )
+    reading, ids = made.vault.reading(), made.ids(ROWS[:1])
+    reading.read(child, ids)
+    for _ in range(3):
+        with pytest.raises(Denied):
+            reading.read(child, ids)
+    assert reading.read(parent, ids).items
+    with pytest.raises(Denied):
+        reading.read(parent, ids)
+
+
+@pytest.mark.parametrize("where", ["records.facts", "records.fetch", "keys.fetch"])
+def test_a_purge_in_the_middle_is_no_tampering(
+    made: Made, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whatever a purge takes between two queries of a read, the reader is told `not_found` and no more."""
+    store_name, verb = where.split(".")
+    store = getattr(made.vault.stores, store_name)
+    other, dpo, ids = reopen(made), made.token("dpo"), made.ids(ROWS)
+    token, legal = made.token("collector"), made.token("legal")
+    plan = made.vault.erasing().plan(dpo, as_of=date(2032, 1, 1))
+    original, done = getattr(store, verb), []
+
+    def after_a_purge(*given: object) -> object:
+        if not done:
+            done.append(True)
+            rows = original(*given) if verb == "fetch" and store_name == "keys" else None
+            other.vault.erasing().execute(dpo, plan.id, yes=True)
+            if rows is not None:
+                return rows
+        return original(*given)
+
+    monkeypatch.setattr(store, verb, after_a_purge)
+    found = made.vault.reading().read(token, ids)
+    assert [e.code for e in found.errors] == ["not_found"] * 6
+    assert done
+    assert made.vault.reading().find(legal, field="phone", value=ROWS[0]["手机"]).items == []
+    made.vault.auditing().walk()
+    other.vault.close()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from kit import Made, attempt, borrowers, make_vault, promise, shown, values
 
+from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid
 
@@ -167,3 +169,66 @@ def test_an_import_is_an_entry_before_anything_is_seen(made: Made) -> None:
     made.load(borrowers(2))
     (line,) = made.vault.auditing().ask(made.token("auditor"), Question(kind="import"))
     assert line.detail == "rows 1-2 borrower=2 contact_person=2 loan=2"
+
+
+def test_a_revoked_importer_learns_and_changes_nothing(made: Made) -> None:
+    """A dead token neither joins a case nor is told what is there already; its try is an entry."""
+    row = borrowers(1)[0]
+    made.load([row])
+    token = made.token("importer")
+    made.vault.granting().revoke(made.identity, token)
+    before, (borrower,) = made.size(), made.ids([row])
+    facts = made.vault.tenancy().keeping.fetch([borrower])[borrower].facts
+    for rows in ([row], [row | {"案件编号": "AJ-800001"}]):
+        with pytest.raises(Denied) as refusal:
+            made.vault.writing().import_file(
+                token, made.file(rows), kind="borrower", report=made.folder / "r.jsonl"
+            )
+        assert refusal.value.code == "token_revoked"
+    assert made.vault.tenancy().keeping.fetch([borrower])[borrower].facts == facts
+    assert made.size() == before + 2
+
+
+def test_unchanged_is_entered_too(made: Made) -> None:
+    """An import that changes nothing was still told what is there: it leaves its entry."""
+    made.load(borrowers(1))
+    before = made.size()
+    assert made.load(borrowers(1)).unchanged == 3
+    assert made.size() == before + 2  # the token and the import
+
+
+def test_a_long_import_is_one_use(made: Made) -> None:
+    """However many chunks a file has, it takes one use of the token."""
+    token = made.token("importer", limits=Limits(max_uses=1))
+    path = made.file(borrowers(900))
+    done = made.vault.writing().import_file(token, path, kind="borrower", report=made.folder / "r.jsonl")
+    assert done.stored["borrower"] == 900
+    with pytest.raises(Denied) as refusal:
+        made.vault.writing().import_file(token, path, kind="borrower", report=made.folder / "r.jsonl")
+    assert refusal.value.code == "uses_spent"
+
+
+def test_a_write_is_all_or_nothing(made: Made) -> None:
+    """One refused record, or two about the same thing, and nothing of the request is stored."""
+    made.load(borrowers(1))
+    writer, writing = made.token("importer"), made.vault.writing()
+    contradicting = msgspec.structs.replace(promise(2, 0), cases=("AJ-999999",))
+    for drafts in (
+        [promise(0, 0), promise(1, 9)],
+        [promise(0, 0), promise(0, 0)],
+        [promise(1, 0), contradicting],
+    ):
+        with pytest.raises(Invalid):
+            writing.write(writer, drafts)
+    assert made.vault.stores.records.count("main", "promise") == 0
+
+
+def test_nothing_is_taken_in_after_the_contract(made: Made) -> None:
+    """Once the creditor's contract has ended no row comes in (PIPL 21 ¶2)."""
+    token = made.token("importer")
+    made.vault.granting().set_contract(made.identity, party="bank", starts="2025-01-01", ends="2026-03-15")
+    with pytest.raises(Denied) as refusal:
+        made.vault.writing().import_file(
+            token, made.file(borrowers(1)), kind="borrower", report=made.folder / "r.jsonl"
+        )
+    assert refusal.value.code == "contract_ended"
