@@ -17,6 +17,50 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "hint.path": ("check the path, its permissions and the free space", "请检查路径、权限与剩余空间"),
     "hint.other": ("cvault --help; cvault doctor", "cvault --help；cvault doctor"),
+    "hint.token_expired": (
+        "get a new one: cvault token issue; --ttl says how long it lives",
+        "请重新签发：cvault token issue，有效期由 --ttl 设定",
+    ),
+    "hint.token_revoked": (
+        "ask an admin why; if you may go on: cvault token issue",
+        "请向管理员了解原因；如可继续，请重新签发：cvault token issue",
+    ),
+    "hint.uses_spent": (
+        "get a new one: cvault token issue; --max-uses says how many requests it serves",
+        "请重新签发：cvault token issue，次数由 --max-uses 设定",
+    ),
+    "hint.role_denied": (
+        "cvault policy explain ROLE PURPOSE says what a role may do; ask someone who holds the right one",
+        "用 cvault policy explain ROLE PURPOSE 查看角色权限；请由具备该角色的人操作",
+    ),
+    "hint.purpose_denied": (
+        "get a token for a purpose of this role, bound by --cases if policy asks: cvault token issue",
+        "请按该角色的目的签发令牌，策略要求时用 --cases 限定案件：cvault token issue",
+    ),
+    "hint.field_denied": (
+        "cvault policy explain ROLE PURPOSE lists a role's fields, cvault token show a narrowed token's",
+        "用 cvault policy explain ROLE PURPOSE 查看角色可用字段，用 cvault token show 查看缩小后的令牌",
+    ),
+    "hint.audience_denied": (
+        "ask a node that serves it, or issue a token for this one: cvault token issue --audience",
+        "请改向提供该服务的节点请求，或签发适用于此节点的令牌：cvault token issue --audience",
+    ),
+    "hint.restricted": (
+        "it is kept only because it must be (PIPL 47), and not used; ask the data protection officer",
+        "依法仅存储保护、停止其他处理（个人信息保护法第47条）；请联系个人信息保护负责人",
+    ),
+    "hint.approval_required": (
+        "someone other than the one who asked approves it: cvault approve REQUEST --as FILE",
+        "请由申请人以外的人批准：cvault approve REQUEST --as FILE",
+    ),
+    "hint.lookup_cap": (
+        "go on tomorrow (Beijing time); values looked up today may be looked up again",
+        "请于次日（北京时间）继续；当日已查询过的值仍可再查",
+    ),
+    "hint.contract_ended": (
+        "if it was renewed: cvault tenant contract; if not, its data has to go: cvault retention plan",
+        "如已续约，请登记：cvault tenant contract；否则应删除其数据：cvault retention plan",
+    ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
@@ -54,6 +98,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "principal.added": (
         "Principal {principal} was added; its key is in {file}",
         "已添加主体 {principal}，密钥在 {file}",
+    ),
+    "principal.new": (
+        "Your principal file is {file}: keep it. Hand what was printed to an admin.",
+        "你的主体文件是 {file}，请妥善保管；把上面打印的内容交给管理员。",
+    ),
+    "principal.enrolled": (
+        "Principal {principal} was added; its owner alone holds the key.",
+        "已添加主体 {principal}，密钥只在其本人手中。",
     ),
     "principal.disabled": ("Principal {principal} is disabled.", "主体 {principal} 已停用。"),
     "tenant.added": (
@@ -154,4 +206,4 @@ def of_code(code: str, message: str) -> str:
 
 def remedy(code: str) -> str:
     """What to do about an error that brings no remedy of its own."""
-    return text("hint.not_found" if code == "not_found" else "hint.other")
+    return text(f"hint.{code}" if f"hint.{code}" in _TEXTS else "hint.other")

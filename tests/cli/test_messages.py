@@ -44,8 +44,8 @@ def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, s
 
 
 HINTED = (
-    "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent", "token_expired",
-    "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
+    "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
+    "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
 )  # fmt: skip
 
 
