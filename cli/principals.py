@@ -1,4 +1,4 @@
-"""Commands about principals: add, list, disable."""
+"""Commands about principals: new, add, list, disable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,25 @@ from cli.context import Call, command, write_secret
 
 def register(app: typer.Typer) -> None:
     """Add the commands to their group."""
+    command(app, "new")(new)
     command(app, "add")(add)
     command(app, "list")(list_)
     command(app, "disable")(disable)
+
+
+def new(
+    call: Call,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Its principal file (0600).")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Make your own principal file, and print its public half for an admin to add; needs no vault."""
+    from vault.granting import Identity
+
+    path = call.claim(out, force=force)
+    fresh = Identity.fresh()
+    write_secret(path, fresh.to_json())
+    call.out.document(fresh.candidate)
+    call.out.note("principal.new", file=path)
 
 
 def add(
@@ -26,10 +42,22 @@ def add(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Its principal file (0600) [DIR/NAME.principal]."),
     ] = None,
+    candidate: Annotated[
+        Path | None,
+        typer.Option(
+            "--candidate", metavar="FILE", help="What `principal new` printed: its owner keeps the key."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Add a principal with roles granted by the principal of --as, and write its principal file."""
+    """Add a principal with roles granted by the principal of --as.
+
+    With --candidate the key stays with whoever made it; without, a principal file is written here.
+    """
     roles = tuple(part for text in role for part in parsing.names(text) or ())
+    if candidate is not None:
+        _enrol(call, candidate, name, roles)
+        return
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
     path = call.claim(out or call.folder / f"{stem}.principal", force=force)
     with call.open() as vault:
@@ -38,6 +66,17 @@ def add(
     if call.out.json:
         call.out.document({"principal": fresh.principal, "file": str(path), "roles": sorted(set(roles))})
     call.out.note("principal.added", principal=fresh.principal, file=path)
+
+
+def _enrol(call: Call, candidate: Path, name: str, roles: tuple[str, ...]) -> None:
+    from vault.granting import Candidate
+
+    known = Candidate.from_json(call.read(candidate, "candidate"))
+    with call.open() as vault:
+        vault.granting(call.tenant).enrol(call.identity(vault), name=name, roles=roles, candidate=known)
+    if call.out.json:
+        call.out.document({"principal": known.principal, "file": None, "roles": sorted(set(roles))})
+    call.out.note("principal.enrolled", principal=known.principal)
 
 
 def list_(call: Call) -> None:

@@ -199,3 +199,29 @@ def test_who_acts_must_be_a_principal_file(sandbox: Path, file: str) -> None:
     done = run("--vault", sandbox, "principal", "list", "--as", path)
     assert done.code == 2
     assert "secret-marker" not in done.err
+
+
+def test_a_key_stays_with_its_owner(sandbox: Path, tmp_path: Path) -> None:
+    """`principal new` makes a key beside no vault; an admin adds its public half and never holds it."""
+    mine = tmp_path / "mine.principal"
+    made = run("--vault", tmp_path / "nowhere", "principal", "new", "--out", mine, "--json")
+    assert (made.code, sorted(made.json)) == (0, ["principal", "public"])
+    assert mine.stat().st_mode & 0o777 == 0o600
+    half = tmp_path / "half.json"
+    half.write_text(made.out, "utf-8")
+    admin = sandbox / "admin.principal"
+    added = run(
+        "--vault", sandbox, "principal", "add", "--name", "小王", "--role", "auditor", "--candidate", half,
+        "--as", admin, "--json",
+    )  # fmt: skip
+    assert (added.code, added.json["principal"], added.json["file"]) == (0, made.json["principal"], None)
+    issued = run(
+        "--vault", sandbox, "token", "issue", "--as", mine, "--role", "auditor", "--purpose", "audit",
+        "--out", tmp_path / "t",
+    )  # fmt: skip
+    assert issued.code == 0
+    again = run(
+        "--vault", sandbox, "principal", "add", "--name", "x", "--role", "legal", "--candidate", half,
+        "--as", admin,
+    )  # fmt: skip
+    assert again.code == 2
