@@ -28,6 +28,7 @@ _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE: Final = re.compile(r"`(cvault [^`]+)`")
 _PATH: Final = re.compile(r"(?<![\w./-])(?:docs|tests|vault|cli|benchmarks)/[\w./-]*\w")
 _MACHINE: Final = re.compile(r"(?<![\w.~-])/(?:work|root|tmp|home|Users)\b")
+_REDIRECTED: Final = re.compile(r" > \S+$")
 _REQUIREMENT: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -53,9 +54,11 @@ def anchors(page: Path) -> set[str]:
 
 
 def typed(page: str) -> list[list[str]]:
-    """The commands a README's blocks tell the reader to type, without what `uv run` puts before them."""
+    """The commands a README's blocks tell the reader to type, without `uv run` before and `> FILE` after."""
     lines = [
-        line.removeprefix("$ ") for _, block in _FENCE.findall(text(page)) for line in block.splitlines()
+        _REDIRECTED.sub("", line.removeprefix("$ "))
+        for _, block in _FENCE.findall(text(page))
+        for line in block.splitlines()
     ]
     found = [re.search(r"(?:^|uv run )(cvault(?: .*)?)$", line) for line in lines]
     return [shlex.split(hit[1]) for hit in found if hit]
