@@ -22,6 +22,7 @@ from vault.ledger.registry import Principal, Registry
 from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier, inclusion_path
 from vault.model import Happening, Who, Whom, Word
+from vault.opening import Opener
 from vault.stores.ledger import LedgerStore
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
@@ -109,6 +110,7 @@ class Auditing:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._unsealer = Unsealer(tenancy)
+        self._opener = Opener(tenancy)
         self._source = _Source(tenancy.stores.ledger, tenancy.name)
 
     @property
@@ -172,8 +174,7 @@ class Auditing:
         """
         if ident is None:
             return None
-        record = self._t.record_of(ident)
-        held = self._t.keeping.fetch([record]).get(record) if record else None
+        held = self._opener.named([ident]).get(ident)
         subject = held.row.subject if held else ident
         if not self._t.stores.keys.subjects(self._t.name, [subject]):
             raise NotFound

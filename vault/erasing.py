@@ -22,6 +22,7 @@ from vault.journal import Page
 from vault.ledger.certificate import sign_certificate
 from vault.ledger.registry import Approval, Plan, Principal, Request
 from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
+from vault.opening import Opener
 from vault.purging import PAGE, Purger
 from vault.retention.planner import Verdict, summary
 from vault.stores.rows import PlanItemRow
@@ -57,6 +58,7 @@ class Erasing:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._purger = Purger(tenancy)
+        self._opener = Opener(tenancy)
 
     # --- plan -----------------------------------------------------------------------------------------
 
@@ -150,8 +152,9 @@ class Erasing:
             self._purger.restrict([i for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))
+        forgotten = self._purger.forget()
         self._purger.renew_epoch()
-        return self._finish(grant, frozen.id, len(items))
+        return self._finish(grant, frozen.id, len(items), forgotten)
 
     def _begin(self, credential: Credential, ident: str, *, yes: bool) -> tuple[Grant, Plan]:
         with self._t.acting(credential, "execute") as (grant, page):
@@ -215,14 +218,14 @@ class Erasing:
             raise Tampered("the plan's items are not the ones approved", remedy="plan again")
         return items
 
-    def _finish(self, grant: Grant, ident: str, total: int) -> Executed:
+    def _finish(self, grant: Grant, ident: str, total: int, forgotten: int) -> Executed:
         t = self._t
         generation = t.stores.keys.generation(t.name)
         with t.journal.page() as page:
             plan = page.registry.get(Plan, ident)
             detail = (
                 f"plan {ident} erased={plan.erased} restricted={plan.restricted} orphans={plan.orphans}"
-                f" keys={generation}"
+                f" log_secrets={forgotten} keys={generation}"
             )
             slot = page.add(Happening(kind="erase_done", who=t.who(grant), whom=Whom(detail=detail)))
             body = {
@@ -234,6 +237,7 @@ class Erasing:
                 "restricted": plan.restricted,
                 "remaining": total - plan.erased - plan.restricted,
                 "entries": {"erase_begin": plan.erase_idx, "erase_done": page.first_index + slot},
+                "log_secrets": forgotten,
                 "keys_generation": generation,
                 "executed": iso(page.now),
                 "epochs": self._epoch_dates(),
@@ -314,8 +318,9 @@ class Erasing:
     ) -> int:
         with self._t.stores.index.turn(self._t.name):
             with self._t.acting(credential, "hold") as (grant, page):
-                named = [record for ident in records if (record := self._t.record_of(ident))]
-                held = self._t.keeping.fetch(sorted(set(named) - page.tx.entombed(named)))
+                named = {h.row.record: h for h in self._opener.named(records).values()}
+                gone = page.tx.entombed(sorted(named))
+                held = {record: h for record, h in named.items() if record not in gone}
                 for h in held.values():
                     whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
                     secret = self._t.keeping.log_secret(h.row)

@@ -134,6 +134,7 @@ class Granting:
     @contextmanager
     def _page(self, identity: Identity, *roles: str) -> Iterator[Page]:
         """A page on which a principal acts; a refusal undoes it and, of one who is known, is an entry."""
+        self._t.start()
         try:
             with self._t.journal.page() as page:
                 self._acting(page, identity, *roles)
@@ -206,6 +207,8 @@ class Granting:
     def principals(self, identity: Identity) -> list[Principal]:
         """Everyone who may act, for an admin, DPO or auditor."""
         with self._page(identity, "admin", "dpo", "auditor") as page:
+            who = self._who(identity, "")
+            page.add(Happening(kind="search", who=who, whom=Whom(detail="principal list")))
             return page.registry.all(Principal)
 
     def disable(self, identity: Identity, principal: str) -> None:

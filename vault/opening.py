@@ -266,11 +266,29 @@ class Opener:
         kind, colon, external = item.id.partition(":")
         if not colon:
             return
-        ref = item.ref if item.ref is not None else self._refs([held]).get(item.record)
+        ref = item.ref if item.ref is not None else self.refs([held]).get(item.record)
         if (held.kind, ref) != (kind, external):
             raise Tampered("the index leads to another record", remedy="rebuild the index from the records")
 
-    def _refs(self, held: Sequence[Held]) -> dict[str, str | None]:
+    def named(self, idents: Sequence[str]) -> dict[str, Held]:
+        """The live records that ids or external ids name, by what was asked; each holds that external id.
+
+        Raises:
+            Tampered: The index leads to another record.
+        """
+        records = {ident: self._t.record_of(ident) for ident in idents}
+        held = self._t.keeping.fetch(sorted({record for record in records.values() if record}))
+        found = {ident: held[record] for ident, record in records.items() if record in held}
+        refs = self.refs([h for ident, h in found.items() if ":" in ident])
+        for ident, h in found.items():
+            kind, colon, external = ident.partition(":")
+            if colon and (h.kind, refs.get(h.row.record)) != (kind, external):
+                raise Tampered(
+                    "the index leads to another record", remedy="rebuild the index from the records"
+                )
+        return found
+
+    def refs(self, held: Sequence[Held]) -> dict[str, str | None]:
         """The external ids of records, as they hold them."""
         found: dict[str, str | None] = {}
         by_id = {h.row.record: h for h in held}

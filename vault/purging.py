@@ -12,14 +12,15 @@ from typing import Final
 
 import msgspec
 
+from vault.config import today
 from vault.crypto import mac
 from vault.errors import Tampered
 from vault.keeping import Held
 from vault.ledger.registry import Plan
-from vault.model import State
+from vault.model import Facts, State
 from vault.retention.planner import Verdict, decide
 from vault.stores.errors import ShelfMoved
-from vault.stores.rows import PlanItemRow
+from vault.stores.rows import PlanItemRow, SubjectRow
 from vault.tenancy import Tenancy
 
 PAGE: Final = 1000
@@ -63,7 +64,9 @@ class Purger:
             self._erase(records, plan)
 
     def _erase(self, records: Sequence[str], plan: Plan) -> None:
-        doomed, t = self._entomb(records, plan), self._t
+        doomed, closed = self._entomb(records, plan)
+        t = self._t
+        t.stores.keys.close_subjects(t.name, sorted(closed), t.clock())
         while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):
             for shelf, on_it in sorted(shelves.items()):
                 self._rewrap(shelf, on_it)
@@ -84,33 +87,37 @@ class Purger:
         except ShelfMoved:
             return
 
-    def _entomb(self, records: Sequence[str], plan: Plan) -> set[str]:
+    def _entomb(self, records: Sequence[str], plan: Plan) -> tuple[set[str], set[str]]:
         """Close records in the ledger: from here on no read of them is released (DESIGN 6, step 6).
 
         Each is decided once more under the head's lock, so that a hold placed since the plan is honoured.
+        Returns the records to erase and the subjects of whom none stays.
         """
         day, anchors = date.fromisoformat(plan.as_of), self._t.tenant_anchors()
         with self._t.journal.page() as page:
-            doomed = page.tx.entombed(records)
+            before = page.tx.entombed(records)
+            held = self._t.keeping.fetch(records)
             fresh = [
-                held
-                for held in self._t.keeping.fetch([r for r in records if r not in doomed]).values()
-                if self.decide(held, anchors, day).action == "erase"
+                h
+                for record, h in held.items()
+                if record not in before and self.decide(h, anchors, day).action == "erase"
             ]
-            page.tx.entomb(plan.id, [held.row.record for held in fresh], plan.erase_idx or 0)
-            doomed |= {held.row.record for held in fresh}
-            orphans = sum(self._count(held.row.subject) for held in self._closed(fresh, doomed))
+            page.tx.entomb(plan.id, [h.row.record for h in fresh], plan.erase_idx or 0)
+            doomed = before | {h.row.record for h in fresh}
+            going = [h for record, h in held.items() if record in doomed]
+            closed = self._closed(going, doomed)
+            orphans = sum(self._count(subject) for subject in closed & {h.row.subject for h in fresh})
             now = page.registry.get(Plan, plan.id)
             page.put(
                 msgspec.structs.replace(now, erased=now.erased + len(fresh), orphans=now.orphans + orphans)
             )
-        return doomed
+        return doomed, closed
 
-    def _closed(self, fresh: Sequence[Held], doomed: set[str]) -> list[Held]:
-        """One of the fresh for each subject of whom no record stays."""
-        by_subject = {held.row.subject: held for held in fresh}
+    def _closed(self, going: Sequence[Held], doomed: set[str]) -> set[str]:
+        """The subjects of these records of whom no other record stays."""
         of_subject = self._t.stores.records.of_subject
-        return [h for subject, h in by_subject.items() if set(of_subject(self._t.name, subject)) <= doomed]
+        subjects = {h.row.subject for h in going}
+        return {subject for subject in subjects if set(of_subject(self._t.name, subject)) <= doomed}
 
     def _count(self, subject: str) -> int:
         handle = mac.handle(self._t.keys.handle_key, "subject", subject)
@@ -138,6 +145,31 @@ class Purger:
             self._t.keeping.set_facts(
                 [(h, msgspec.structs.replace(h.facts, state=State.RESTRICTED.value)) for h in due.values()]
             )
+
+    def forget(self) -> int:
+        """Delete the log secrets of subjects long gone: what the rules for log entries call for (DESIGN 7).
+
+        A closed subject has no entry after its closing, so the rules count from that day. Returns how many.
+        """
+        t, today_ = self._t, self._t.today()
+        with t.stores.index.turn(t.name):
+            gone = [
+                row for row in t.stores.keys.closed_subjects(t.name, t.clock()) if self._over(row, today_)
+            ]
+            t.keeping.forget_subjects(gone)
+        return len(gone)
+
+    def _over(self, row: SubjectRow, day: date) -> bool:
+        closed = today(row.closed or 0).isoformat()
+        verdict = decide(
+            kind="access_entry",
+            facts=Facts(anchors={"imported_on": closed}),
+            tenant_anchors={},
+            profile=self._t.config.settings.applies_to,
+            rules=self._t.rules,
+            as_of=day,
+        )
+        return verdict.action == "erase"
 
     def renew_epoch(self) -> None:
         """Move every shelf key to the new epoch, retire the old ones, and empty the write-ahead logs."""

@@ -143,7 +143,8 @@ class Reading:
         room = max(1, min(limit, MAX_BATCH))
         search, ids, following = self._seeker.page(grant, kind, where, sort, cursor, room)
         found = self._batcher.run(ReadJob(grant, ids, fields, search)).outcome()
-        return Listing(items=found.items, errors=_but_missing(found.errors), cursor=following)
+        errors = [error for error in _but_missing(found.errors) if error.code != "restricted"]
+        return Listing(items=found.items, errors=errors, cursor=following)
 
     # --- the seven steps -------------------------------------------------------------------------------
 

@@ -7,8 +7,7 @@ again changes nothing; other content makes a new version under a fresh secret (D
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,18 +20,13 @@ from vault.deriving import Deriver
 from vault.errors import Invalid
 from vault.intake.rows import Rejection
 from vault.keeping import Held, NewSecret, NewSubject
+from vault.matching import Matcher, Matches, Rows
 from vault.model import Context, Draft, Facts, Quiet
-from vault.opening import Opener
 from vault.retention.planner import due
 from vault.stores.rows import PayloadRow
 from vault.tenancy import REF, Tenancy
 
 Log = Callable[[Sequence[Draft]], None]
-Rows = Sequence[tuple[Draft, ...]]
-_Key = tuple[str, str, bytes]
-"""Kind, indexed field and digest: what a record can be found by."""
-
-_ID: Final = "id_number"
 
 
 class Placed(Quiet):
@@ -73,13 +67,13 @@ class Stocker:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
-        self._opener = Opener(tenancy)
+        self._matcher = Matcher(tenancy)
         self._deriver = Deriver(tenancy)
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
         done = Stocked()
-        for group in self._groups(rows):
+        for group in self._matcher.groups(rows):
             with self._t.stores.index.turn(self._t.name):
                 self._store_group(group, log, done)
         return done
@@ -91,7 +85,7 @@ class Stocker:
             Invalid: A row is refused, or two rows are about the same record; nothing was stored.
         """
         done = Stocked()
-        groups = list(self._groups(rows))
+        groups = list(self._matcher.groups(rows))
         if len(groups) > 1:
             raise Invalid(
                 "two records of the request are the same", code="invalid_batch", remedy="send them one by one"
@@ -101,65 +95,16 @@ class Stocker:
                 self._store_group(group, log, done, whole=True)
         return done
 
-    # --- finding what is there already ---------------------------------------------------------------
-
-    def _keys(self, draft: Draft) -> Iterator[_Key]:
-        spec = self._t.schema.kind(draft.kind)
-        if draft.ref is not None:
-            yield draft.kind, REF, mac.index_digest(self._t.keys.index("masked", draft.kind, REF), draft.ref)
-        if draft.kind == "borrower" and _ID in draft.values:
-            key = self._t.keys.index(spec.fields[_ID].compartment, draft.kind, _ID)
-            yield draft.kind, _ID, mac.index_digest(key, draft.values[_ID])
-
-    def _groups(self, rows: Rows) -> Iterator[list[tuple[Draft, ...]]]:
-        """Split so that no record is met twice in one group: a later row must see the earlier one stored."""
-        group: list[tuple[Draft, ...]] = []
-        met: set[_Key] = set()
-        for row in rows:
-            keys = {key for draft in row for key in self._keys(draft)}
-            if keys & met:
-                yield group
-                group, met = [], set()
-            group.append(row)
-            met |= keys
-        if group:
-            yield group
-
-    def _known(self, rows: Rows) -> dict[_Key, list[str]]:
-        wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
-        for row in rows:
-            for draft in row:
-                for kind, field, digest in self._keys(draft):
-                    wanted[kind, field].append(digest)
-                if self._follows_case(draft):
-                    wanted["loan", REF].append(self._loan_digest(draft))
-        return {
-            (kind, field, digest): records
-            for (kind, field), digests in wanted.items()
-            for digest, records in self._t.stores.index.find_many(self._t.name, kind, field, digests).items()
-        }
-
-    def _follows_case(self, draft: Draft) -> bool:
-        return self._t.schema.kind(draft.kind).owner == "borrower" and draft.kind != "loan"
-
-    def _loan_digest(self, draft: Draft) -> bytes:
-        case = draft.cases[0] if draft.cases else ""
-        return mac.index_digest(self._t.keys.index("masked", "loan", REF), case)
-
     # --- placing -------------------------------------------------------------------------------------
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
-        known = self._known(rows)
-        met = sorted({record for records in known.values() for record in records})
-        held = self._t.keeping.fetch(met)
-        for gone in self._t.stores.ledger.entombed(self._t.name, list(held)):
-            del held[gone]
+        matches = self._matcher.of(rows)
         placed: list[Placed] = []
         subjects: list[NewSubject] = []
         joined: list[tuple[Held, Facts]] = []
         for row in rows:
             try:
-                self._place_row(row, known, held, placed, subjects, joined, done)
+                self._place_row(row, matches, placed, subjects, joined, done)
             except Invalid as error:
                 done.rejections.append(
                     Rejection(
@@ -181,8 +126,7 @@ class Stocker:
     def _place_row(
         self,
         row: tuple[Draft, ...],
-        known: dict[_Key, list[str]],
-        held: dict[str, Held],
+        matches: Matches,
         placed: list[Placed],
         subjects: list[NewSubject],
         joined: list[tuple[Held, Facts]],
@@ -191,8 +135,8 @@ class Stocker:
         """Place a row's drafts; raises before anything of the row was queued."""
         for draft in row:
             _check_case(draft)
-        olds = [self._old(draft, known, held) for draft in row]
-        owner, fresh = self._owner(row, olds, known, held)
+        olds = [matches.old(draft) for draft in row]
+        owner, fresh = self._owner(row, olds, matches)
         queue: list[Placed] = []
         for draft, old in zip(row, olds, strict=True):
             subject = owner
@@ -217,40 +161,15 @@ class Stocker:
             if set(place.facts.cases) - set(old.facts.cases):
                 joined.append((old, msgspec.structs.replace(old.facts, cases=place.facts.cases)))
 
-    def _old(self, draft: Draft, known: dict[_Key, list[str]], held: dict[str, Held]) -> Held | None:
-        """The live record a draft belongs to; by ID number before external id.
-
-        Raises:
-            Invalid: The external id belongs to a borrower with another ID number.
-        """
-        found = {key[1]: _live(key, known, held) for key in self._keys(draft)}
-        by_id, by_ref = found.get(_ID), found.get(REF)
-        if by_id is None and by_ref is not None and _ID in draft.values and self._has_id(by_ref):
-            raise Invalid(
-                "the number belongs to a borrower with another ID number",
-                code="invalid_ref",
-                field=f"{draft.kind}.{_ID}",
-                remedy="check both numbers; correct the stored record if that one is wrong",
-            )
-        return by_id or by_ref
-
-    def _has_id(self, held: Held) -> bool:
-        spec = self._t.schema.kind(held.kind)
-        return bool(self._opener.values([held.row.record], spec.fields[_ID]))
-
     def _owner(
-        self,
-        row: tuple[Draft, ...],
-        olds: list[Held | None],
-        known: dict[_Key, list[str]],
-        held: dict[str, Held],
+        self, row: tuple[Draft, ...], olds: list[Held | None], matches: Matches
     ) -> tuple[str, list[str]]:
         """The borrower's subject for this row, and the list of fresh subjects."""
         for draft, old in zip(row, olds, strict=True):
             if draft.kind == "borrower":
                 return (old.row.subject, []) if old else (fresh := new_id("s"), [fresh])
-            if self._follows_case(draft):
-                loan = _live(("loan", REF, self._loan_digest(draft)), known, held)
+            if self._matcher.follows_case(draft):
+                loan = matches.loan(draft)
                 if loan is None:
                     raise Invalid(
                         "no loan has this case number",
@@ -393,8 +312,3 @@ def _check_case(draft: Draft) -> None:
             field=f"{draft.kind}.case_number",
             remedy="give the same number in both, or leave cases out",
         )
-
-
-def _live(key: _Key, known: dict[_Key, list[str]], held: dict[str, Held]) -> Held | None:
-    """The live record a key finds; index rows of records gone or not yet confirmed count for nothing."""
-    return next((held[record] for record in known.get(key, ()) if record in held), None)

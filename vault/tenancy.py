@@ -94,7 +94,7 @@ class Tenancy:
             Denied: Not a token of this tenant and node, or its time is over. An authentic token's refusal
                 is an entry; a forgery only moves a counter, so that strangers can't grow the ledger.
         """
-        self._start()
+        self.start()
         try:
             grant = self.authentic(credential).grant
         except Denied:
@@ -108,7 +108,7 @@ class Tenancy:
             raise
         return grant
 
-    def _start(self) -> None:
+    def start(self) -> None:
         """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
 
         Raises:

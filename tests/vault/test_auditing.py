@@ -225,3 +225,13 @@ def test_a_missing_body_is_reported(made: Made) -> None:
     with pytest.raises(Tampered) as caught:
         made.vault.auditing().walk()
     assert caught.value.index == 3
+
+
+def test_an_edited_index_misleads_no_question(made: Made) -> None:
+    """Asked by external id, the auditor gets that person's entries or an integrity failure, no one else's."""
+    one, two, _ = made.ids(ROWS)
+    assert ask(made, subject=f"borrower:{ROWS[0]['客户编号']}") == ask(made, subject=one)
+    for record, other in ((one, "x"), (two, one), ("x", two)):
+        sql(made, "index", "UPDATE blind SET record = ? WHERE field = '@ref' AND record = ?", (other, record))
+    with pytest.raises(Tampered):
+        ask(made, subject=f"borrower:{ROWS[0]['客户编号']}")

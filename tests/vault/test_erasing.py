@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from kit import Made, attempt, borrowers, make_vault, shown
+from kit import START, Made, attempt, borrowers, make_vault, shown, sql
 
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, NotFound, Tampered, Unavailable
@@ -144,8 +144,6 @@ def test_no_plan_ahead_outside_a_sandbox(tmp_path: Path) -> None:
 
 def test_edited_items_are_refused(made: Made) -> None:
     """Items that are not the ones approved stop the execution."""
-    from kit import sql
-
     plan = made.vault.erasing().plan(made.token("dpo"))
     sql(
         made,
@@ -307,8 +305,6 @@ def test_orphans_survive_a_crash(made: Made, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_lost_shelf_is_reported(made: Made) -> None:
     """Secrets whose shelf row is gone stop the purge with an integrity failure, not for ever."""
-    from kit import sql
-
     plan = made.vault.erasing().plan(made.token("dpo"), as_of=LATER)
     sql(made, "keys", "DELETE FROM shelves WHERE purpose = 'record'")
     with pytest.raises(Tampered):
@@ -353,3 +349,53 @@ def test_an_old_ledger_is_noticed_by_the_key_store(made: Made) -> None:
     restored = made.reopened()
     with pytest.raises(Tampered, match="ledger is behind"):
         restored.vault.erasing().holds(restored.token("dpo"))
+
+
+def test_the_log_forgets_whom_in_its_own_time(made: Made) -> None:
+    """Erased people's entries stay readable to the auditor until the log's own rule is over, then never."""
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    purge(made)
+
+    def whom() -> set[str | None]:
+        question = Question(kind="read", purpose="repayment_reminder")
+        return {line.subject for line in made.vault.auditing().ask(made.token("auditor"), question)}
+
+    assert len(whom()) == 4
+    assert None not in whom()
+    for years, known in ((4, True), (6, False)):
+        made.clock.now = int(START.timestamp() * 1e6) + years * 366 * 86_400_000_000
+        plan = made.vault.erasing().plan(made.token("dpo"))
+        made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+        assert (None not in whom()) is known
+    subjects = sql(made, "keys", "SELECT count(*) FROM subjects")
+    assert subjects == [(0,)]
+    made.vault.auditing().walk()
+
+
+def test_the_living_keep_their_log_secret(made: Made) -> None:
+    """Forgetting some spares those beside them on the shelf, and nobody who has a record left is closed."""
+    hold = Hold(number="1", authority="法院", until="2050-01-01")
+    made.vault.erasing().add_hold(made.token("dpo"), made.ids(ROWS[:1]), hold)
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    purge(made)
+    made.clock.advance(days=6 * 366)
+    plan = made.vault.erasing().plan(made.token("dpo"))
+    made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+    question = Question(kind="read", purpose="repayment_reminder")
+    lines = made.vault.auditing().ask(made.token("auditor"), question)
+    assert sorted(line.record is not None for line in lines) == [False, False, False, True]
+    assert made.vault.reading().read(made.token("legal"), made.ids(ROWS[:1])).items
+
+
+def test_holds_by_external_id(made: Made) -> None:
+    """A hold falls on the record that holds the number, or on none when the index was edited."""
+    erasing, token = made.vault.erasing(), made.token("dpo")
+    one, two, *_ = made.ids(ROWS)
+    hold = Hold(number="1", authority="法院", until="2050-01-01")
+    assert erasing.add_hold(token, [f"borrower:{ROWS[0]['客户编号']}", "borrower:none"], hold) == 1
+    assert [h.record for h in erasing.holds(token)] == [one]
+    for record, other in ((one, "x"), (two, one), ("x", two)):
+        sql(made, "index", "UPDATE blind SET record = ? WHERE field = '@ref' AND record = ?", (other, record))
+    with pytest.raises(Tampered):
+        erasing.add_hold(token, [f"borrower:{ROWS[1]['客户编号']}"], hold)
+    assert [h.record for h in erasing.holds(token)] == [one]

@@ -10,8 +10,9 @@ from kit import Made, borrowers, make_vault, sql
 
 from vault.crypto.ids import new_id
 from vault.errors import Tampered, Unavailable
-from vault.keeping import SHELF_CAPACITY, NewSecret, NewSubject
+from vault.keeping import NewSecret, NewSubject
 from vault.model import Facts
+from vault.shelving import SHELF_CAPACITY
 
 ROWS = borrowers(3)
 

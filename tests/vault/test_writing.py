@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit import Made, attempt, borrowers, make_vault, promise, shown, values
+from kit import Made, attempt, borrowers, make_vault, promise, shown, sql, values
 
 from vault.access.tokens import Limits
 from vault.auditing import Question
-from vault.errors import Denied, Invalid
+from vault.errors import Denied, Invalid, Tampered
 
 
 @pytest.fixture
@@ -232,3 +232,21 @@ def test_nothing_is_taken_in_after_the_contract(made: Made) -> None:
             token, made.file(borrowers(1)), kind="borrower", report=made.folder / "r.jsonl"
         )
     assert refusal.value.code == "contract_ended"
+
+
+@pytest.mark.parametrize("field", ["@ref", "id_number"])
+def test_an_edited_index_misleads_no_import(made: Made, field: str) -> None:
+    """Index rows exchanged beside the vault stop an import: nothing lands on another person's record."""
+    made.load(borrowers(2))
+    one, two = made.ids(borrowers(2))
+    for record, other in ((one, "x"), (two, one), ("x", two)):
+        sql(
+            made,
+            "index",
+            "UPDATE blind SET record = ? WHERE kind = 'borrower' AND field = ? AND record = ?",
+            (other, field, record),
+        )
+    before = made.vault.tenancy().keeping.fetch([one, two])
+    with pytest.raises(Tampered):
+        made.load([borrowers(2)[0] | {"电子邮箱": "new@example.com"}])
+    assert made.vault.tenancy().keeping.fetch([one, two]) == before

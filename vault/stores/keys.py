@@ -61,6 +61,14 @@ _NEWEST: Final = Lookup(
 
 _PUT_SECRETS: Final = Rows(secrets)
 _PUT_SUBJECTS: Final = Rows(subjects)
+_CLOSE: Final = Statement(
+    update(subjects)
+    .where(_U.tenant == _TENANT, _U.subject == bindparam("of"), _U.closed.is_(None))
+    .values(closed=bindparam("at"))
+)
+_CLOSED: Final = Statement(
+    select(subjects).where(_U.tenant == _TENANT, _U.closed <= bindparam("by")).order_by(_U.subject)
+)
 _FILL_SHELF: Final = Statement(
     update(shelves)
     .where(_H.tenant == _TENANT, _H.shelf == bindparam("on"), _H.generation == bindparam("wrapped_at"))
@@ -177,6 +185,16 @@ class KeyStore(Shelves):
     def subjects(self, tenant: str, subjects: Sequence[str]) -> list[SubjectRow]:
         """Fetch the subjects' wrapped log secrets, in no order."""
         return [SubjectRow(*row) for row in _SUBJECTS.rows(self.db.session(), (tenant,), subjects)]
+
+    def close_subjects(self, tenant: str, names: Sequence[str], at: int) -> None:
+        """Note when the last record of these subjects was closed for erasure; an earlier note stands."""
+        rows = [(at, tenant, subject) for subject in names]
+        self.db.write(lambda session: _CLOSE.many(session, "at tenant of", rows))
+
+    def closed_subjects(self, tenant: str, by: int) -> list[SubjectRow]:
+        """Fetch the subjects closed at or before an instant (µs UTC), in order."""
+        rows = _CLOSED.rows(self.db.session(), tenant=tenant, by=by)
+        return [SubjectRow(*row) for row in rows]
 
     def subjects_on(self, tenant: str, shelf: str) -> list[SubjectRow]:
         """Fetch the subjects whose log secret stands on a shelf, in no order."""

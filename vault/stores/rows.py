@@ -94,13 +94,18 @@ class HeadKeyRow(Word, kw_only=False):
 
 
 class SubjectRow(Word, kw_only=False):
-    """A subject's log secret, wrapped by its log shelf's key (DESIGN 7)."""
+    """A subject's log secret, wrapped by its log shelf's key (DESIGN 7).
+
+    Attributes:
+        closed: µs UTC at which the subject's last record was closed for erasure; None while one lives.
+    """
 
     tenant: str
     subject: str
     shelf: str
     generation: int
     wrapped: bytes
+    closed: int | None = None
 
 
 class ShelfRow(Word, kw_only=False):

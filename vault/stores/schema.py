@@ -67,7 +67,7 @@ latest = _table(
     keys, "latest", "tenant record subject version:int facts_counter:int facts_pending:int?", "tenant record"
 )
 subjects = _table(
-    keys, "subjects", "tenant subject shelf generation:int wrapped:bytes", "tenant subject",
+    keys, "subjects", "tenant subject shelf generation:int wrapped:bytes closed:int?", "tenant subject",
     Index("subjects_shelf", "tenant", "shelf"),
 )  # fmt: skip
 shelves = _table(

@@ -19,7 +19,7 @@ TABLES: Final = (
         "tenant record version",
     ),
     ("latest", "tenant record subject version:int facts_counter:int facts_pending:int?", "tenant record"),
-    ("subjects", "tenant subject shelf generation:int wrapped:bytes", "tenant subject"),
+    ("subjects", "tenant subject shelf generation:int wrapped:bytes closed:int?", "tenant subject"),
     ("shelves", "tenant shelf purpose due generation:int epoch:int count:int wrapped:bytes", "tenant shelf"),
     ("epochs", "tenant epoch:int created:int retired:int? destroy_after:int? destroyed:int?", "tenant epoch"),
     ("generations", "tenant generation:int", "tenant"),
