@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from kit import FrozenClock, Made, borrowers, make_vault, sql
 
+from vault.auditing import Question
 from vault.crypto import mac
 from vault.errors import Denied, Tampered, Unavailable
-from vault.journal import Journal
+from vault.journal import DIGEST_SIZE, Journal, head_mac
 from vault.ledger import stub
-from vault.ledger.registry import Contract, Principal
+from vault.ledger.registry import Contract, Principal, Registry
 from vault.model import Happening, Who, Whom
+from vault.stores.rows import RegistryRow
 
 WHO = Who(actor="p-1", role="auditor", purpose="audit")
 
@@ -87,7 +90,7 @@ def test_time_never_runs_back(made: Made) -> None:
 
 def test_a_log_begins_once(made: Made) -> None:
     """A second first entry is refused."""
-    with pytest.raises(Tampered):
+    with pytest.raises(Tampered, match="begun already"):
         made.vault.tenancy().journal.create(happening())
 
 
@@ -99,6 +102,7 @@ def test_a_log_begins_once(made: Made) -> None:
         "UPDATE head SET registry = zeroblob(32)",
         "UPDATE registry SET body = replace(body, 'admin', 'legal') WHERE kind = 'principal'",
         "DELETE FROM registry WHERE kind = 'principal'",
+        "DELETE FROM head",
         "INSERT INTO registry VALUES ('main', 'principal', 'p-forged', '{}')",
     ],
 )
@@ -141,7 +145,6 @@ def test_a_change_reaches_other_nodes(tmp_path: Path) -> None:
     granting = made.vault.granting()
     auditor = granting.add_principal(made.identity, name="a", roles=("auditor",))
     token = granting.issue(auditor, role="auditor", purpose="audit")
-    from vault.auditing import Question
     from vault.vault import Vault
 
     with Vault.open(made.folder, clock=made.clock) as other:
@@ -161,3 +164,54 @@ def test_bodies_are_not_readable_in_the_store(made: Made) -> None:
     data = b"".join(path.read_bytes() for path in made.folder.glob("ledger.db*"))
     assert subject.encode() not in data
     assert ids[0].encode() not in data
+
+
+def test_a_role_taken_away_ends_its_tokens(made: Made) -> None:
+    """A living token of a role that its principal has lost is refused from the next entry on."""
+    token, journal = made.token("auditor"), made.vault.tenancy().journal
+    made.vault.auditing().ask(token, Question())
+    with journal.page() as page:
+        principal = page.registry.get(Principal, made.identity.principal)
+        page.put(msgspec.structs.replace(principal, roles=("admin",)))
+    with pytest.raises(Denied) as refusal:
+        made.vault.auditing().ask(token, Question())
+    assert refusal.value.code == "role_denied"
+
+
+def test_a_token_expires_by_the_logs_time_too(made: Made) -> None:
+    """Valid by this node's clock, over by the log's: at the very microsecond of its end it is refused."""
+    token, journal = made.token("auditor"), made.vault.tenancy().journal
+    made.clock.advance(minutes=15)
+    journal.log(happening())
+    made.clock.now -= 1
+    with pytest.raises(Denied) as refusal:
+        made.vault.auditing().ask(token, Question())
+    assert refusal.value.code == "token_expired"
+
+
+@pytest.mark.parametrize(("ahead", "root"), [(0, b"\0" * 32), (1, b"\0" * 32)])
+def test_a_genuine_head_of_another_history_is_refused(made: Made, ahead: int, root: bytes) -> None:
+    """A head under its MAC is refused by a node that has seen another of its size, or a longer one."""
+    journal = made.vault.tenancy().journal
+    head = made.vault.stores.ledger.head("main")
+    assert head is not None
+    assert journal.checked(head, journal.known) == head
+    with pytest.raises(Tampered, match="shortened or rewritten"):
+        journal.checked(head, (head.size + ahead, root))
+
+
+def test_no_registry_without_the_issuers_signature(made: Made) -> None:
+    """Whoever holds the head's key alone, as a masked node does, can't put in a registry of their own."""
+    keys = made.vault.tenancy().keys
+    with made.vault.stores.ledger.transaction("main") as tx:
+        head = tx.head()
+        assert head is not None
+        registry = Registry((row.kind, row.id, row.body) for row in tx.registry())
+        forged = Principal(id="p-forged", name="x", public=b"k" * 32, roles=("legal",))
+        kind, ident, body = registry.put(forged)
+        tx.put_registry(RegistryRow(tenant="main", kind=kind, id=ident, body=body))
+        seal = registry.digest() + head.registry[DIGEST_SIZE:]
+        seen = head_mac(keys, head.size, head.edge, head.last_t, seal)
+        tx.set_head(msgspec.structs.replace(head, registry=seal, mac=seen))
+    with pytest.raises(Tampered, match="signature"):
+        made.reopened().vault.tenancy().journal.registry()
