@@ -13,7 +13,7 @@ from typing import Final
 
 from vault.access.tokens import Credential
 from vault.config import iso
-from vault.errors import NotFound, Tampered
+from vault.errors import Invalid, NotFound, Tampered
 from vault.ledger import checkpoint, proof
 from vault.ledger import verify as walking
 from vault.ledger.export import export
@@ -331,8 +331,18 @@ class Auditing:
 
 
 def _principal(actor: str, registry: Registry) -> str:
-    """A principal's id, by id or by name."""
-    named = [p.id for p in registry.all(Principal) if actor in {p.id, p.name}]
+    """A principal's id, by id or by name.
+
+    Raises:
+        Invalid: Several have this name.
+    """
+    if registry.find(Principal, actor) is not None:
+        return actor
+    named = [p.id for p in registry.all(Principal) if p.name == actor]
+    if len(named) > 1:
+        raise Invalid(
+            "several principals have this name", code="invalid_actor", field="actor", remedy="give the id"
+        )
     return named[0] if named else actor
 
 

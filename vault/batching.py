@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 R = TypeVar("R")
 
@@ -80,17 +80,23 @@ class Batcher(Generic[J]):
         """
         bell: SimpleQueue[None] = SimpleQueue()
         job.bell = bell
-        self._queue.append(job)
-        while not job.done:
-            if self._turn.acquire(blocking=False):
-                try:
-                    if not job.done:
-                        self._lead()
-                finally:
-                    self._turn.release()
-                    self._ring()
-            else:
-                bell.get()
+        try:
+            self._queue.append(job)
+            while not job.done:
+                if self._turn.acquire(blocking=False):
+                    try:
+                        if not job.done:
+                            self._lead()
+                    finally:
+                        self._turn.release()
+                        self._ring()
+                else:
+                    bell.get()
+        except BaseException:  # an interrupted caller must not leave its bell at the head of the queue
+            with contextlib.suppress(ValueError):
+                self._queue.remove(job)
+            self._ring()
+            raise
         return job
 
     def _ring(self) -> None:
@@ -128,27 +134,45 @@ class Batcher(Generic[J]):
     def _lead(self, here: asyncio.AbstractEventLoop | None = None) -> None:
         """Run one batch; `here` is the loop this thread runs, whose futures need no waking from outside."""
         batch: list[J] = []
-        while self._queue and len(batch) < self._limit:
-            batch.append(self._queue.popleft())
-        if not batch:
-            return
         try:
-            self._process(batch)
+            while self._queue and len(batch) < self._limit:
+                batch.append(self._queue.popleft())
+            if batch:
+                self._process(batch)
         except BaseException as error:  # noqa: BLE001 - every caller gets the failure, each in its own frame
             for job in batch:
                 job.fail(error)
-        for job in batch:
+        finally:
+            _wake_all(batch, here)
+
+
+def _wake_all(batch: Sequence[Job[Any]], here: asyncio.AbstractEventLoop | None) -> None:
+    """Wake every caller of a batch; an interrupt on the way is raised when all are awake."""
+    interrupt: BaseException | None = None
+    waiting = list(batch)
+    while waiting:
+        try:
+            job = waiting[-1]
             job.fail(RuntimeError("batch ended without an outcome"))
-            if job.bell is not None:
-                job.bell.put(None)
-            elif job.future is not None:
-                loop = job.future.get_loop()
-                if loop is here:
-                    _wake(job.future)
-                else:
-                    # a closed loop has nobody left to wake; those after it in the batch still wait
-                    with contextlib.suppress(RuntimeError):
-                        loop.call_soon_threadsafe(_wake, job.future)
+            _call(job, here)
+            waiting.pop()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def _call(job: Job[Any], here: asyncio.AbstractEventLoop | None) -> None:
+    if job.bell is not None:
+        job.bell.put(None)
+    elif job.future is not None:
+        loop = job.future.get_loop()
+        if loop is here:
+            _wake(job.future)
+        else:
+            # a closed loop has nobody left to wake; those after it in the batch still wait
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_wake, job.future)
 
 
 def _wake(future: asyncio.Future[object]) -> None:

@@ -144,7 +144,8 @@ class Erasing:
         grant, frozen = self._begin(credential, plan, yes=yes)
         if frozen.certificate is not None:
             return _result(frozen)
-        self._t.keeping.new_epoch()
+        with self._t.stores.index.turn(self._t.name):
+            self._t.keeping.new_epoch()
         items = self._items(frozen)
         for start in range(0, len(items), PAGE):
             chunk = items[start : start + PAGE]
@@ -153,8 +154,8 @@ class Erasing:
             if progress is not None:
                 progress(start + len(chunk), len(items))
         forgotten = self._purger.forget()
-        self._purger.renew_epoch()
-        return self._finish(grant, frozen.id, len(items), forgotten)
+        self._purger.renew_epoch(frozen.generation)
+        return self._finish(grant, frozen.id, self._purger.remaining(items), forgotten)
 
     def _begin(self, credential: Credential, ident: str, *, yes: bool) -> tuple[Grant, Plan]:
         with self._t.acting(credential, "execute") as (grant, page):
@@ -178,7 +179,11 @@ class Erasing:
                     )
                 )
                 plan = msgspec.structs.replace(
-                    plan, state="executing", erase_idx=page.first_index + slot, begun=page.now
+                    plan,
+                    state="executing",
+                    erase_idx=page.first_index + slot,
+                    begun=page.now,
+                    generation=1 + max(other.generation for other in page.registry.all(Plan)),
                 )
                 page.put(plan)
         return grant, plan
@@ -218,14 +223,15 @@ class Erasing:
             raise Tampered("the plan's items are not the ones approved", remedy="plan again")
         return items
 
-    def _finish(self, grant: Grant, ident: str, total: int, forgotten: int) -> Executed:
+    def _finish(self, grant: Grant, ident: str, remaining: int, forgotten: int) -> Executed:
         t = self._t
-        generation = t.stores.keys.generation(t.name)
         with t.journal.page() as page:
             plan = page.registry.get(Plan, ident)
+            if plan.certificate is not None:  # another run of the same plan finished first
+                return _result(plan)
             detail = (
                 f"plan {ident} erased={plan.erased} restricted={plan.restricted} orphans={plan.orphans}"
-                f" log_secrets={forgotten} keys={generation}"
+                f" log_secrets={forgotten} keys={plan.generation}"
             )
             slot = page.add(Happening(kind="erase_done", who=t.who(grant), whom=Whom(detail=detail)))
             body = {
@@ -235,17 +241,16 @@ class Erasing:
                 "digest": plan.digest,
                 "erased": plan.erased,
                 "restricted": plan.restricted,
-                "remaining": total - plan.erased - plan.restricted,
+                "remaining": remaining,
                 "entries": {"erase_begin": plan.erase_idx, "erase_done": page.first_index + slot},
                 "log_secrets": forgotten,
-                "keys_generation": generation,
+                "keys_generation": plan.generation,
                 "executed": iso(page.now),
                 "epochs": self._epoch_dates(),
             }
             done = msgspec.structs.replace(
                 plan,
                 state="done",
-                generation=generation,
                 certificate=sign_certificate(body, t.keys.origin, t.keys.log),
             )
             page.put(done)
@@ -295,13 +300,23 @@ class Erasing:
     def add_hold(self, credential: Credential, records: Sequence[str], hold: Hold) -> int:
         """Put a legal hold on records: with number, authority and end date, or not at all (DESIGN 8).
 
+        A hold of the same number on the same record is replaced. Returns how many records it changed.
+
         Raises:
-            Invalid: One of the three is missing.
+            Invalid: One of the three is missing, or the end date is past.
         """
         if not (hold.number.strip() and hold.authority.strip()):
             raise Invalid("a hold needs number and authority", code="invalid_hold", remedy="give both")
-        iso_day(hold.until, "until")
-        return self._change_holds(credential, records, hold.number, lambda facts: (*facts.holds, hold))
+        if iso_day(hold.until, "until") < self._t.today():
+            raise Invalid(
+                "the hold has ended already", code="invalid_hold", field="until", remedy="give a later day"
+            )
+        return self._change_holds(
+            credential,
+            records,
+            hold.number,
+            lambda facts: (*(h for h in facts.holds if h.number != hold.number), hold),
+        )
 
     def release_hold(self, credential: Credential, records: Sequence[str], number: str) -> int:
         """Release a hold by its number."""
@@ -320,7 +335,11 @@ class Erasing:
             with self._t.acting(credential, "hold") as (grant, page):
                 named = {h.row.record: h for h in self._opener.named(records).values()}
                 gone = page.tx.entombed(sorted(named))
-                held = {record: h for record, h in named.items() if record not in gone}
+                held = {
+                    record: h
+                    for record, h in named.items()
+                    if record not in gone and change(h.facts) != h.facts.holds
+                }
                 for h in held.values():
                     whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
                     secret = self._t.keeping.log_secret(h.row)

@@ -7,6 +7,7 @@ with the key of their principal file; the vault knows only public keys.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -30,6 +31,10 @@ MAX_TTL: Final = 12 * 3600 * 1_000_000
 """µs: a shift. Longer work issues again, so that a disabled principal's tokens die soon everywhere."""
 
 
+MAX_NAME: Final = 100
+_PRINCIPAL: Final = re.compile(r"p-[0-9a-z]{26}")
+
+
 class Candidate(Word):
     """The public half of an identity: what a person hands to an admin to be added (INTERFACE: `public`)."""
 
@@ -46,6 +51,8 @@ class Candidate(Word):
         try:
             candidate = msgspec.json.decode(data, type=cls)
             candidate.key()
+            if not _PRINCIPAL.fullmatch(candidate.principal):
+                raise ValueError
         except (msgspec.DecodeError, ValueError):
             raise Invalid(
                 "not the public half of a principal", code="invalid_principal", remedy="cvault principal new"
@@ -185,6 +192,17 @@ class Granting:
         if unknown or not roles:
             raise Invalid("unknown or missing role", code="invalid_role", field="role", remedy="see --help")
         public = candidate.key()
+        if (
+            not _PRINCIPAL.fullmatch(candidate.principal)
+            or not 0 < len(name) <= MAX_NAME
+            or not name.isprintable()
+        ):
+            raise Invalid(
+                f"a principal needs an id of its own and a name of 1 to {MAX_NAME} printable characters",
+                code="invalid_principal",
+                field="name",
+                remedy="cvault principal new",
+            )
         with self._page(identity, "admin") as page:
             known = page.registry.all(Principal)
             if any(p.id == candidate.principal or p.public == public for p in known):
@@ -262,7 +280,7 @@ class Granting:
         limits: Limits,
         ticket: str,
     ) -> Credential:
-        ttl = limits.ttl_us or DEFAULT_TTL
+        ttl = DEFAULT_TTL if limits.ttl_us is None else limits.ttl_us
         if not 0 < ttl <= MAX_TTL:
             raise Invalid(
                 "a token lives at most 12 hours", code="invalid_ttl", field="ttl", remedy="shorten it"

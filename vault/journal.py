@@ -337,13 +337,15 @@ class Journal:
 
     def registry_of(self, tx: LedgerTx | None, head: LogHead) -> Registry:
         """The registry the head speaks of: remembered while its digest stands, else read and checked."""
-        if self._registry[0] != head.registry:
-            rows = tx.registry(None) if tx is not None else self.store.registry(self.keys.tenant, None)
-            registry = Registry((row.kind, row.id, row.body) for row in rows)
-            registry.check(head.registry[:DIGEST_SIZE])
-            verify(self.keys.issuer_public, head.registry[DIGEST_SIZE:], self._registry_bytes(registry))
-            self._registry = (head.registry, registry)
-        return self._registry[1]
+        seal, known = self._registry  # one read: threads share this pair
+        if seal == head.registry:
+            return known
+        rows = tx.registry(None) if tx is not None else self.store.registry(self.keys.tenant, None)
+        registry = Registry((row.kind, row.id, row.body) for row in rows)
+        registry.check(head.registry[:DIGEST_SIZE])
+        verify(self.keys.issuer_public, head.registry[DIGEST_SIZE:], self._registry_bytes(registry))
+        self._registry = (head.registry, registry)
+        return registry
 
     def sealed_registry(self, registry: Registry) -> bytes:
         """The registry's digest, signed by the issuer key: a node without it carries it on unchanged.

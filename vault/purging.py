@@ -146,6 +146,17 @@ class Purger:
                 [(h, msgspec.structs.replace(h.facts, state=State.RESTRICTED.value)) for h in due.values()]
             )
 
+    def remaining(self, items: Sequence[PlanItemRow]) -> int:
+        """How many of a plan's records are still as they were, held back since it was made."""
+        left = 0
+        for start in range(0, len(items), PAGE):
+            page = {item.record: item.action for item in items[start : start + PAGE]}
+            held = self._t.keeping.fetch(sorted(page))
+            left += sum(
+                page[record] == "erase" or h.facts.state == State.ACTIVE for record, h in held.items()
+            )
+        return left
+
     def forget(self) -> int:
         """Delete the log secrets of subjects long gone: what the rules for log entries call for (DESIGN 7).
 
@@ -171,13 +182,13 @@ class Purger:
         )
         return verdict.action == "erase"
 
-    def renew_epoch(self) -> None:
+    def renew_epoch(self, generation: int) -> None:
         """Move every shelf key to the new epoch, retire the old ones, and empty the write-ahead logs."""
         t = self._t
         with t.stores.index.turn(t.name):  # no writer opens a shelf under an epoch that is being retired
             t.keeping.move_to_current_epoch()
             t.keeping.retire_epochs(t.config.settings.epoch_grace_hours * 3_600_000_000)
             t.keeping.destroy_due_epochs()
-        t.stores.keys.bump_generation(t.name)
+        t.stores.keys.raise_generation(t.name, generation)
         for store in (t.stores.keys, t.stores.index, t.stores.records):
             store.truncate()

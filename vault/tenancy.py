@@ -5,6 +5,7 @@ It authenticates tokens and says what they allow; what happens next is the rooms
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -82,6 +83,7 @@ class Tenancy:
         self._cache = TokenCache()
         self.refused_unauthentic = 0
         self._started = False
+        self._starting = threading.Lock()
 
     def today(self) -> date:
         """The Asia/Shanghai date by this tenancy's clock."""
@@ -116,26 +118,39 @@ class Tenancy:
         """
         if self._started:
             return
-        registry = self.journal.registry()
-        plans = registry.all(Plan)
-        newest = max((plan.generation for plan in plans), default=0)
+        with self._starting:
+            if not self._started:
+                self._compare_generations()
+                self._enter_policy()
+                self._started = True
+
+    def _compare_generations(self) -> None:
+        """Refuse a key store or a ledger from before a purge that the other one knows of.
+
+        The key store is read first: a purge that begins in between can only raise what the ledger says.
+
+        Raises:
+            Tampered: One of the two is an old copy.
+        """
         generation = self.stores.keys.generation(self.name)
-        if generation > newest and not any(plan.state == "executing" for plan in plans):
+        plans = self.journal.registry().all(Plan)
+        if generation > max((plan.generation for plan in plans), default=0):
             raise Tampered(
                 "the ledger is behind the key store: it is a copy from before a purge",
                 remedy="put the newest ledger back",
             )
-        if generation < newest:
+        done = max((plan.generation for plan in plans if plan.state == "done"), default=0)
+        if self.stores.keys.generation(self.name) < done:
             raise Tampered(
                 "the key store is behind the ledger: it is a copy from before a purge",
                 remedy="put the newest key store back",
             )
-        known = registry.find(PolicyInForce, "policy")
-        if self.keys.whole and (known is None or known.hash != self.policy.hash):
-            self._enter_policy()
-        self._started = True
 
     def _enter_policy(self) -> None:
+        """A policy this tenant was not decided by before is an entry; only a whole node can sign it."""
+        known = self.journal.registry().find(PolicyInForce, "policy")
+        if not self.keys.whole or (known is not None and known.hash == self.policy.hash):
+            return
         who = Who(
             actor=self.config.settings.node, role="", purpose="administration", policy=self.policy.hash[:16]
         )
@@ -204,7 +219,12 @@ class Tenancy:
         if kind not in self.schema.kinds:
             return None
         digest = mac.index_digest(self.keys.index("masked", kind, REF), external)
-        return next(iter(self.stores.index.find(self.name, kind, REF, digest)), None)
+        found = self.stores.index.find(self.name, kind, REF, digest)
+        if len(found) > 1:  # what a crashed write or an unfinished purge left beside the live one
+            live = {row.record for row in self.stores.keys.fetch(self.name, found)}
+            live -= self.stores.ledger.entombed(self.name, found)
+            found = [record for record in found if record in live]
+        return next(iter(found), None)
 
     def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None, action: str) -> Decision:
         """Step 2: a view for every field; on a masked node nothing is ever CLEAR.

@@ -147,10 +147,14 @@ class Writing:
         """One entry for a chunk, durable before any of it can be seen; the request's use was taken before."""
         counts = Counter(draft.kind for draft in drafts)
         detail = " ".join([span, *(f"{name}={count}" for name, count in sorted(counts.items()))]).strip()
-        with self._t.journal.page() as page:
-            page.admit(grant, spend=False)
-            who = self._t.who(grant, about=drafts[0].kind if len(counts) == 1 else "")
-            page.add(Happening(kind=kind, who=who, whom=Whom(ticket=grant.ticket, detail=detail)))
+        who = self._t.who(grant, about=drafts[0].kind if len(counts) == 1 else "")
+        try:
+            with self._t.journal.page() as page:
+                page.admit(grant, spend=False)
+                page.add(Happening(kind=kind, who=who, whom=Whom(ticket=grant.ticket, detail=detail)))
+        except Denied as refusal:
+            self._t.log_denied(grant, refusal.code)
+            raise
 
     def _demand_contract(self, page: Page) -> None:
         """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).

@@ -26,7 +26,7 @@ from vault.vault import Vault
 VERBS = {
     "keys": (
         "put_pending", "confirm", "pend_facts", "confirm_facts", "sweep_pending", "add_shelf", "move_shelf",
-        "rewrap", "rewrap_subjects", "add_epoch", "update_epoch", "bump_generation", "truncate",
+        "rewrap", "rewrap_subjects", "add_epoch", "update_epoch", "raise_generation", "truncate",
     ),
     "records": ("insert", "put_facts", "drop_facts", "delete", "delete_versions", "truncate"),
     "index": ("put", "delete", "truncate"),

@@ -248,3 +248,63 @@ def test_an_error_shared_by_a_batch_gathers_no_frames_of_its_callers() -> None:
             job.outcome()
         depths.add(len(caught.traceback))
     assert depths == {2}
+
+
+def test_an_interrupted_waiter_leaves_no_hole() -> None:
+    """A caller that is interrupted while it waits takes its place in the queue with it."""
+    gate, order = threading.Event(), list[str]()
+
+    class Interrupted(Job[int]):
+        """A job whose bell raises, as a signal would."""
+
+        __slots__ = ()
+
+    def slow(jobs: list[Job[int]]) -> None:
+        gate.wait(5)
+        for job in jobs:
+            job.resolve(1)
+
+    batcher: Batcher[Job[int]] = Batcher(slow, limit=1)
+
+    def caller(name: str) -> None:
+        batcher.run(Job()).outcome()
+        order.append(name)
+
+    def interrupted() -> None:
+        job = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            _run_interrupted(batcher, job)
+
+    leader = threading.Thread(target=caller, args=("leader",))
+    leader.start()
+    while not batcher._turn.locked():
+        time.sleep(0.001)
+    broken = threading.Thread(target=interrupted)
+    broken.start()
+    broken.join()
+    last = threading.Thread(target=caller, args=("last",))
+    last.start()
+    gate.set()
+    for thread in (leader, last):
+        thread.join(5)
+        assert not thread.is_alive()
+    assert sorted(order) == ["last", "leader"]
+
+
+def _run_interrupted(batcher: Batcher[Job[int]], job: Job[int]) -> None:
+    """Run a job whose wait is broken off at once."""
+    from vault import batching
+
+    class Bell(batching.SimpleQueue):  # type: ignore[misc]
+        """A bell that never rings: a signal comes first."""
+
+        def get(self, *_: object, **__: object) -> None:
+            """Be interrupted."""
+            raise KeyboardInterrupt
+
+    original = batching.SimpleQueue
+    batching.SimpleQueue = Bell  # type: ignore[misc]
+    try:
+        batcher.run(job)
+    finally:
+        batching.SimpleQueue = original  # type: ignore[misc]

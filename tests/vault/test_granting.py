@@ -170,7 +170,7 @@ def test_enrolment_keeps_the_key_with_its_owner(plain: Made) -> None:
     candidate = Candidate.from_json(msgspec.json.encode(mine.candidate))
     granting.enrol(plain.identity, name="小王", roles=("auditor",), candidate=candidate)
     assert granting.issue(mine, role="auditor", purpose="audit").token
-    for taken in (candidate, msgspec.structs.replace(candidate, principal="p-other")):
+    for taken in (candidate, msgspec.structs.replace(candidate, principal=Identity.fresh().principal)):
         with pytest.raises(Invalid):
             granting.enrol(plain.identity, name="x", roles=("legal",), candidate=taken)
     first = plain.identity.candidate
@@ -201,3 +201,30 @@ def test_refusals_are_entries_of_those_who_are_known(plain: Made) -> None:
         with pytest.raises(Denied):
             granting.principals(stranger)
     assert plain.size() == before + 5
+
+
+@pytest.mark.parametrize(
+    "ident", ["", "p-", "local", "p-" + "x" * 27, "P-" + "a" * 26, "p-" + "a" * 25 + "\x1b"]
+)
+def test_an_id_is_no_free_text(plain: Made, ident: str) -> None:
+    """A candidate's id has the form of an id, so that it can't pass for a name or a node."""
+    forged = msgspec.structs.replace(Identity.fresh().candidate, principal=ident)
+    with pytest.raises(Invalid):
+        plain.vault.granting().enrol(plain.identity, name="x", roles=("legal",), candidate=forged)
+    with pytest.raises(Invalid):
+        Candidate.from_json(msgspec.json.encode(forged))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\x1b[0m", "a\nb"])
+def test_a_name_can_be_printed(plain: Made, name: str) -> None:
+    """A principal's name is what tables show: printable, and not without end."""
+    with pytest.raises(Invalid):
+        plain.vault.granting().add_principal(plain.identity, name=name, roles=("legal",))
+
+
+def test_no_time_is_no_token(plain: Made) -> None:
+    """A life of nothing is refused, not taken for the default."""
+    granting = plain.vault.granting()
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    with pytest.raises(Invalid):
+        granting.issue(auditor, role="auditor", purpose="audit", limits=Limits(ttl_us=0))

@@ -250,3 +250,37 @@ def test_an_edited_index_misleads_no_import(made: Made, field: str) -> None:
     with pytest.raises(Tampered):
         made.load([borrowers(2)[0] | {"电子邮箱": "new@example.com"}])
     assert made.vault.tenancy().keeping.fetch([one, two]) == before
+
+
+def test_disabled_in_the_middle_is_entered(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An importer who is revoked between two chunks is refused there, and the refusal is an entry."""
+    token, path = made.token("importer"), made.file(borrowers(900))
+    confirm = made.vault.stores.keys.confirm
+
+    def confirm_then_revoke(*given: object) -> None:
+        confirm(*given)  # type: ignore[arg-type]
+        if made.vault.stores.records.count("main", "borrower") == 400:
+            made.vault.granting().revoke(made.identity, token)
+
+    monkeypatch.setattr(made.vault.stores.keys, "confirm", confirm_then_revoke)
+    with pytest.raises(Denied):
+        made.vault.writing().import_file(token, path, kind="borrower", report=made.folder / "r.jsonl")
+    assert made.vault.stores.records.count("main", "borrower") == 400
+    lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="deny"))
+    assert [(line.role, line.reason) for line in lines] == [("importer", "token_revoked")]
+
+
+def test_refs_after_a_crash(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a crashed import left in the index hides nobody: every external id finds the live record."""
+    rows = borrowers(20)
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(made.vault.stores.keys, "confirm", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        made.load(rows)
+    monkeypatch.undo()
+    assert made.load(rows).stored["borrower"] == 20
+    refs = [f"borrower:{row['客户编号']}" for row in rows]
+    assert len(made.vault.reading().read(made.token("collector"), refs).items) == 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -99,11 +100,12 @@ class LocalKeys:
         kdf = msgspec.json.decode(path.read_bytes(), type=_Kdf)
         return WrappingKey(Scrypt(salt=kdf.salt, length=32, n=kdf.cost, r=8, p=1).derive(passphrase.encode()))
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes, *, keep: bool = False) -> None:
         if self._lock is None:
-            write_private(path, _PLAIN + data)
+            content = _PLAIN + data
         else:
-            write_private(path, _LOCKED + self._lock.wrap(data, encode("cvault/key-file/v1", path.name)))
+            content = _LOCKED + self._lock.wrap(data, encode("cvault/key-file/v1", path.name))
+        write_private(path, content, keep=keep)
 
     def _read(self, path: Path) -> bytes:
         data = path.read_bytes()
@@ -159,7 +161,7 @@ class LocalKeys:
         """Make an epoch key; an existing one is kept, so that a repeated step is safe."""
         path = self._epoch_path(tenant, epoch)
         if not path.exists():
-            self._write(path, token_bytes(32))
+            self._write(path, token_bytes(32), keep=True)
 
     def _epoch(self, tenant: str, epoch: int) -> WrappingKey:
         known = self._cache.get((tenant, epoch))
@@ -212,13 +214,24 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600 whole or not at all, durably."""
-    partial = path.with_name(path.name + ".part")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def write_private(path: Path, data: bytes, *, keep: bool = False) -> None:
+    """Write a file of mode 0600 whole or not at all, durably.
+
+    Args:
+        path: Where.
+        data: What.
+        keep: Keep a file that is there: of two writers at once the first one's stands, for both.
+    """
+    partial = path.with_name(f"{path.name}.{token_bytes(4).hex()}.part")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
+    if keep:
+        with suppress(FileExistsError):
+            os.link(partial, path)
+        partial.unlink()
+    else:
+        partial.replace(path)
     sync_folder(path.parent)

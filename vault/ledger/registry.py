@@ -85,7 +85,8 @@ class Plan(Word):
         erase_idx: Index of its `erase_begin` entry, once begun.
         erased, restricted: How many records it has closed or restricted so far, each counted once.
         orphans: Entries of subjects it has closed wholly, which no living subject explains any more.
-        generation: The key store's generation once done; one behind it is an old copy (DESIGN 5).
+        generation: What executing it raises the key store's generation to; one behind a plan that is done, or
+            beyond every plan, is not this ledger's (DESIGN 5). 0 until it is begun.
         certificate: The signed certificate, once done.
     """
 

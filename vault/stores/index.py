@@ -112,14 +112,16 @@ class IndexStore(Store):
             with self._row_turn(tenant):
                 yield
             return
-        path = f"{self.db.file}.{tenant}.turn"
-        lock = FileLock(path, timeout=self.patience, mode=0o600, poll_interval=0.01)
+        lock = FileLock(
+            f"{self.db.file}.{tenant}.turn", timeout=self.patience, mode=0o600, poll_interval=0.01
+        )
         try:
             lock.acquire()
         except Timeout:
-            raise Unavailable(
-                "another import is under way", code="busy", remedy="retry when it ends"
-            ) from None
+            raise _busy() from None
+        except (OSError, NotImplementedError) as error:
+            what = f"the writers' lock cannot be had ({type(error).__name__})"
+            raise Unavailable(what, remedy="the store's folder must be writable and able to lock") from None
         try:
             yield
         finally:
@@ -131,7 +133,11 @@ class IndexStore(Store):
         held = self.db.connect()  # a session of its own: the writer's own statements go on beside it
         try:
             held.begin()
-            _TAKE_TURN.rows(held, tenant=tenant)
+            held.change(f"SET LOCAL lock_timeout = {int(self.patience * 1000)}")
+            try:
+                _TAKE_TURN.rows(held, tenant=tenant)
+            except Unavailable:
+                raise _busy() from None
             yield
         finally:
             held.rollback()
@@ -248,6 +254,10 @@ class IndexStore(Store):
             if name != _MARKER:
                 found[record][name] = value
         return list(found.items())
+
+
+def _busy() -> Unavailable:
+    return Unavailable("another writer is at work", code="busy", remedy="retry when it has ended")
 
 
 def _sorted(tenant: str, kind: str, sort: str, after: tuple[str, str] | None) -> Select[Any]:

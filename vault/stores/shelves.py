@@ -110,11 +110,13 @@ _UPDATE_EPOCH: Final = Statement(
     )
 )
 _GENERATION: Final = Statement(select(generations.c.generation).where(generations.c.tenant == _TENANT))
-_BUMP: Final = Rows(
+_RAISE: Final = Rows(
     generations,
     lambda insert: insert.on_conflict_do_update(
-        index_elements=["tenant"], set_={"generation": generations.c.generation + insert.excluded.generation}
-    ).returning(generations.c.generation),
+        index_elements=["tenant"],
+        set_={"generation": insert.excluded.generation},
+        where=generations.c.generation < insert.excluded.generation,
+    ),
 )
 
 
@@ -288,10 +290,9 @@ class Shelves(Store):
         rows = _GENERATION.rows(self.db.session(), tenant=tenant)
         return int(rows[0][0]) if rows else 0
 
-    def bump_generation(self, tenant: str) -> int:
-        """Raise the store's generation by one and give it."""
-        rows = self.db.write(lambda session: _BUMP.returning(session, [(tenant, 1)]))
-        return int(rows[0][0])
+    def raise_generation(self, tenant: str, to: int) -> None:
+        """Raise the store's generation to `to`; it never falls, and doing it twice is no error."""
+        self.db.write(lambda session: _RAISE.put(session, [(tenant, to)]))
 
 
 def _lock(session: Session, tenant: str, shelf: str, generation: int) -> ShelfRow:

@@ -98,3 +98,22 @@ def test_epochs_can_be_elsewhere(tmp_path: Path) -> None:
     assert LocalKeys(tmp_path / "node").unwrap("main", 1, wrapped, b"c") == b"s"
     with pytest.raises(Tampered):
         LocalKeys(tmp_path / "node").unwrap("main", 1, wrapped, b"other")
+
+
+def test_two_makers_of_an_epoch_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes that make the same epoch at once the first one's key stands, for both."""
+    first, second = LocalKeys.create(tmp_path / "k"), LocalKeys(tmp_path / "k")
+    exists, raced = Path.exists, []
+
+    def exists_not_yet(path: Path) -> bool:
+        if path.suffix == ".epoch" and not raced:
+            raced.append(True)
+            second.create_epoch("main", 1)
+            return False
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", exists_not_yet)
+    first.create_epoch("main", 1)
+    wrapped = second.wrap("main", 1, b"s" * 32, b"c")
+    assert first.unwrap("main", 1, wrapped, b"c") == b"s" * 32
+    assert [path.name for path in (tmp_path / "k" / "epochs").iterdir()] == ["main-00000001.epoch"]

@@ -173,11 +173,20 @@ def test_a_turn_ends_with_an_error(index: IndexStore) -> None:
         pass
 
 
-def test_waiting_in_vain(tmp_path: Path) -> None:
+def test_waiting_in_vain(index: IndexStore) -> None:
     """Whoever keeps the turn too long makes others fail, to be retried; nothing waits for ever."""
-    store = IndexStore.open(f"sqlite:///{tmp_path}/index.db")
-    store.create()
-    store.patience = 0.05
-    with store.turn("main"), pytest.raises(Unavailable) as busy, store.turn("main"):
+    index.patience = 0.1
+    with index.turn("main"), pytest.raises(Unavailable) as busy, index.turn("main"):
         pass
     assert busy.value.code == "busy"
+    with index.turn("main"):
+        pass
+
+
+def test_a_folder_that_cannot_lock(tmp_path: Path) -> None:
+    """Where no lock can be had the writer is told so, in the store's own words."""
+    store = IndexStore.open(f"sqlite:///{tmp_path}/index.db")
+    store.create()
+    (tmp_path / "index.db.main.turn").mkdir()
+    with pytest.raises(Unavailable), store.turn("main"):
+        pass

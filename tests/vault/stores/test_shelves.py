@@ -136,5 +136,7 @@ def test_epochs_and_generation(keys: KeyStore) -> None:
     with pytest.raises(Invalid):
         keys.update_epoch(msgspec.structs.replace(one, epoch=3))
     assert keys.generation("main") == 0
-    assert [keys.bump_generation("main"), keys.bump_generation("main")] == [1, 2]
-    assert (keys.generation("main"), keys.generation("other")) == (2, 0)
+    for to, stands in ((2, 2), (1, 2), (2, 2), (5, 5)):
+        keys.raise_generation("main", to)
+        assert keys.generation("main") == stands
+    assert (keys.generation("main"), keys.generation("other")) == (5, 0)
