@@ -59,6 +59,9 @@ def init(
     from vault.vault import Vault
 
     folder = (directory or call.folder).absolute()
+    call.demand_folder(folder, "vault", "name a folder that isn't there yet")
+    if call.keys is not None:
+        call.demand_folder(call.keys, "keys", "name a folder that isn't there yet")
     path = out or first_principal(folder, "main")
     if out is not None or path.exists():
         call.claim(path, force=force)
@@ -235,6 +238,7 @@ def keys_export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new key folder.")],
 ) -> None:
     """Write a key folder for a node that may open only some compartments (a masked node: `masked`)."""
+    call.demand_folder(out, "out", "name a folder that isn't there yet")
     wanted = frozenset(parsing.names(compartments) or ())
     with call.open() as vault:
         vault.export_keys(call.identity(vault), out, wanted, call.passphrase)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TextIO
 
 import typer
 
@@ -69,6 +70,7 @@ class Call:
         """The vault, closed again at the end."""
         from vault.vault import Vault
 
+        self.demand_folder(self.folder, "vault", "give --vault the vault's folder")
         with Vault.open(self.folder, keys=self.keys, passphrase=self.passphrase) as vault:
             yield vault
 
@@ -115,6 +117,19 @@ class Call:
         return Identity.from_json(self.read(path, "as"))
 
     @staticmethod
+    def stdin() -> bytes:
+        """Everything on stdin.
+
+        Raises:
+            Invalid: stdin is closed.
+        """
+        # typeshed doesn't know that the interpreter starts with None where the descriptor is closed.
+        stream: TextIO | None = sys.stdin
+        if stream is None:
+            raise _usage("stdin is closed", "stdin", "send the input on stdin")
+        return stream.buffer.read()
+
+    @staticmethod
     def read(path: Path, field: str) -> bytes:
         """A file's bytes.
 
@@ -130,6 +145,17 @@ class Call:
                 field=field,
                 remedy="check the path",
             ) from None
+
+    @staticmethod
+    def demand_folder(path: Path, field: str, remedy: str) -> None:
+        """Demand that a path is a folder or may become one: neither it nor what it lies in is a file.
+
+        Raises:
+            Invalid: A file stands in the way; names it.
+        """
+        there = next((p for p in (path, *path.absolute().parents) if os.path.lexists(p)), None)
+        if there is not None and not there.is_dir():
+            raise Invalid(f"{there} is no folder", code="invalid_file", field=field, remedy=remedy)
 
     @staticmethod
     def claim(path: Path, *, force: bool) -> Path:

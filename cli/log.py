@@ -11,6 +11,7 @@ import typer
 
 from cli import parsing
 from cli.context import Call, command
+from cli.options import LARGEST
 from cli.output import Output
 from vault.model import ENTRY_KINDS, PURPOSES, REASONS
 
@@ -51,8 +52,10 @@ def list_(
     reason: Annotated[Text, typer.Option("--reason", help="Why it was refused: role_denied, …")] = None,
     since: Annotated[Text, typer.Option("--since", help="ISO day or time, UTC; inclusive.")] = None,
     until: Annotated[Text, typer.Option("--until", help="ISO day or time, UTC.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Entries at most.")] = 100,
-    after: Annotated[int | None, typer.Option("--after", min=0, help="Only behind this index.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Entries at most.")] = 100,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, max=LARGEST, help="Only behind this index.")
+    ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
 ) -> None:
     """Ask the log who saw whose data, when and why. The question is an entry too."""
@@ -146,9 +149,16 @@ def vkey(call: Call) -> None:
 
 
 def export(
-    call: Call, directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")]
+    call: Call,
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A folder: a new one, or an earlier export's, which is brought up to date."
+        ),
+    ],
 ) -> None:
     """Write the log as C2SP tiles, which stock tools can check: no personal data."""
+    call.demand_folder(directory, "directory", "name a folder: a new one, or an earlier export's")
     with call.open() as vault:
         files = vault.auditing(call.tenant).export(call.credential(vault, "auditor", "audit"), directory)
     if call.out.json:
@@ -158,7 +168,7 @@ def export(
 
 def receipt(
     call: Call,
-    index: Annotated[int, typer.Argument(min=0, help="The entry's index, as receipts name it.")],
+    index: Annotated[int, typer.Argument(min=0, max=LARGEST, help="The entry's index, as receipts name it.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where the proof goes [stdout].")
     ] = None,

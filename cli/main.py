@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import os
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from cli import admin, holds, log, policy, principals, records, retention, status, tokens
 from cli.options import SHARED
 from cli.output import Output
-from vault.errors import Invalid
+from vault.errors import Invalid, VaultError
 
 _HELP: Final = """An encrypted vault for collections records (贷后催收).
 
@@ -80,6 +81,14 @@ app: Final = _app()
 
 def main() -> None:
     """Run `cvault` with the process's arguments and leave with its exit code."""
+    if sys.stderr is None:
+        # Closed: what is said to people goes nowhere, and no file gets a descriptor that messages go to.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    if sys.stdout is None:
+        # Before anything is read and logged: an answer that nobody gets must not count as given.
+        error = VaultError("stdout is closed", remedy="send it to a file, a pipe or /dev/null")
+        Output(json="--json" in sys.argv).error(error)
+        sys.exit(error.exit_code)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 
 _COMMON: Final = "Common options"
+LARGEST: Final = 2**53 - 1
+"""The largest number that an option takes: what every JSON reader holds exactly (RFC 8259, 6)."""
 
 _VAULT = typer.Option(
     "--vault", metavar="DIR", help="The vault's folder [CVAULT_VAULT; ./cvault].", rich_help_panel=_COMMON

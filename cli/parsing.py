@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vault.access.tokens import Limits
 
 _TTL: Final = re.compile(r"([0-9]{1,6})([smh]?)")
+_FIELD: Final = re.compile(r"[a-z]+(_[a-z]+)*")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _MICROSECONDS: Final = 1_000_000
 
@@ -37,7 +38,27 @@ def views(text: str | None) -> dict[str, View] | None:
         if view.strip().upper() not in View.__members__:
             raise _bad("fields", "a field has no view", "write name=masked,phone=clear")
         found[name.strip()] = View[view.strip().upper()]
+    _demand_fields(found)
     return found
+
+
+def _demand_fields(listed: Iterable[str]) -> None:
+    """Demand that some kind has each field: of a misspelt one, a token would silently show nothing.
+
+    Raises:
+        Invalid: One is unknown; names it where it has a field name's form, else by its place.
+    """
+    from vault.schema import builtin
+
+    known = {name for kind in builtin().kinds.values() for name in kind.fields}
+    for place, name in enumerate(listed, 1):
+        if name not in known:
+            raise Invalid(
+                f"--fields: no kind has the field listed as no. {place}",
+                code="invalid_fields",
+                field=name if _FIELD.fullmatch(name) else "fields",
+                remedy="use fields that `cvault schema check` lists",
+            )
 
 
 def one_of(text: str | None, allowed: Sequence[str], field: str) -> str | None:

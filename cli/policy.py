@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.context import Call, command
+from vault.errors import Invalid
+from vault.model import PURPOSES, ROLES
 
 if TYPE_CHECKING:
     from vault.access.policy import Policy
@@ -67,6 +70,8 @@ def explain(
     """Show what a role sees for a purpose, field by field, and which grant says so."""
     from vault.access.policy_diff import explain as explained
 
+    _demand_word(role, ROLES, "role")
+    _demand_word(purpose, PURPOSES, "purpose")
     policy = _load(call, file)
     cell = policy.cell(role, purpose)
     rows = explained(policy, role, purpose)
@@ -88,6 +93,21 @@ def explain(
         [(r.kind, r.field, kinds[r.kind].fields[r.field].zh, r.view, r.grant, r.source) for r in rows],
         title=f"{role} + {purpose}: {', '.join(sorted(cell.actions))}",
     )
+
+
+def _demand_word(word: str, known: Sequence[str], argument: str) -> None:
+    """Demand a word of a closed list: a slip of the pen is no denial.
+
+    Raises:
+        Invalid: It is none; names the argument.
+    """
+    if word not in known:
+        raise Invalid(
+            f"{argument.upper()}: no such {argument}",
+            code="invalid_usage",
+            field=argument,
+            remedy="use one of: " + ", ".join(known),
+        )
 
 
 def diff(

@@ -81,7 +81,7 @@ def write(call: Call) -> None:
     """Write records given as JSON on stdin: {"kind","ref","values":{…},"cases":[…]}, or a list of such."""
     from vault.intake.records import drafts_of
 
-    data = sys.stdin.buffer.read()
+    data = call.stdin()
     with call.open() as vault:
         tenancy = vault.tenancy(call.tenant)
         drafts = drafts_of(data, tenancy.schema, tenancy.today())
@@ -164,7 +164,7 @@ def find(
     fields: Fields = None,
 ) -> int:
     """Find records by a field's exact value, which is read from stdin and never from the command line."""
-    value = _value()
+    value = _value(call)
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         found = vault.reading(call.tenant).find(
@@ -174,23 +174,18 @@ def find(
     return showing.outcome(found.items, found.errors)
 
 
-def _value() -> str:
+def _value(call: Call) -> str:
     """The value on stdin's first line; at a terminal it is asked for without echo."""
-    if sys.stdin.isatty():
+    if sys.stdin and sys.stdin.isatty():
         from cli import messages
 
         text: str = typer.prompt(messages.text("value.prompt"), hide_input=True, err=True)
     else:
         try:
-            text = _stdin()
+            text = call.stdin().decode("utf-8-sig")  # whatever the locale says
         except UnicodeDecodeError:
             raise Invalid("stdin is not UTF-8", field="value", remedy="send the value as UTF-8") from None
     text = text.rstrip("\r\n")
     if not text.strip():
         raise Invalid("no value on stdin", code="invalid_value", field="value", remedy="send it on stdin")
     return text
-
-
-def _stdin() -> str:
-    """All of stdin as UTF-8, whatever the locale says."""
-    return sys.stdin.buffer.read().decode("utf-8-sig")

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from cli import parsing
 from cli.context import Call, command, write_secret
-from vault.errors import NotFound, Tampered
+from vault.errors import Invalid, NotFound, Tampered
 
 if TYPE_CHECKING:
     from vault.ledger.note import VKey
@@ -174,6 +175,7 @@ def verify(
     from vault.ledger.certificate import open_certificate
 
     text = call.read(cert, "certificate").decode("utf-8", "replace")
+    _demand_certificate(cert, text)
     here = (call.folder / "vault.toml").exists()
     said = open_certificate(text.removesuffix("\n"), _key(call, vkey, here=here))
     if here:
@@ -185,6 +187,23 @@ def verify(
         call.out.table(("", ""), [(k, v) for k, v in said.items() if not isinstance(v, (dict, list))])
     call.out.note("certificate.good")
     call.out.note("certificate.logged" if here else "certificate.alone")
+
+
+def _demand_certificate(path: Path, text: str) -> None:
+    """Demand a JSON object with any part of a certificate: another file is a slip, not a forgery.
+
+    Raises:
+        Invalid: It is none.
+    """
+    try:
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        members = {}
+    if members.keys().isdisjoint(("certificate", "signature")):
+        raise Invalid(
+            f"{path}: not a certificate", code="invalid_file", field="certificate",
+            remedy="give the file that `cvault retention execute` or `certificate` wrote",
+        )  # fmt: skip
 
 
 def _key(call: Call, path: Path | None, *, here: bool) -> VKey:

@@ -130,7 +130,7 @@ def _key_folder(folder: Path) -> Path:
 
     try:
         return Config.load(folder).keys_folder
-    except VaultError:
+    except (VaultError, OSError):
         return folder / "keys"
 
 

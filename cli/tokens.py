@@ -16,7 +16,9 @@ FieldViews = Annotated[
 ]
 Cases = Annotated[str | None, typer.Option("--cases", help="Only these case numbers: a,b.")]
 Life = Annotated[str | None, typer.Option("--ttl", help="How long it lives: 15m, 2h, 3600s [15m].")]
-Uses = Annotated[int | None, typer.Option("--max-uses", min=1, help="How many requests it serves.")]
+Uses = Annotated[
+    int | None, typer.Option("--max-uses", min=1, max=2**31 - 1, help="How many requests it serves.")
+]
 Depth = Annotated[int | None, typer.Option("--depth", min=0, help="How often it may be narrowed on [0].")]
 Audience = Annotated[str | None, typer.Option("--audience", help="Only these nodes: masked, clear.")]
 Actions = Annotated[str | None, typer.Option("--actions", help="Only these: read,find.")]

@@ -54,6 +54,32 @@ def test_init_with_stores_elsewhere(tmp_path: Path) -> None:
     assert run("init", tmp_path / "w", "--stores", tmp_path / "s.toml", "--json").error["field"] == "stores"
 
 
+def test_a_file_is_no_vault(tmp_path: Path) -> None:
+    """A file where the vault's folder or the keys should be is 2 and stays; `doctor` finds it, which is 1."""
+    file = tmp_path / "f"
+    file.write_text("mine")
+    for command in (("status",), ("init",), ("list", "--sandbox")):
+        refused = run("--vault", file, *command, "--json")
+        assert (refused.code, refused.error["field"]) == (2, "vault")
+        assert refused.error["remedy"]
+    assert run("init", tmp_path / "v", "--keys", file, "--json").error["field"] == "keys"
+    assert not (tmp_path / "v").exists()
+    well = run("--vault", file, "doctor", "--json")
+    assert (well.code, well.json["findings"][0]["check"]) == (1, "open")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["", "node"])
+def test_keys_are_exported_into_a_folder(cv: Run, sandbox: Path, tmp_path: Path, below: str) -> None:
+    """A file where the key folder goes is 2, before an entry says that keys were handed out."""
+    (tmp_path / "f").write_text("mine")
+    size = run("--vault", sandbox, "status", "--json").json["log"]["size"]
+    refused = cv("keys", "export", "--compartments", "masked", "--out", tmp_path / "f" / below, "--json")
+    assert (refused.code, refused.error["field"]) == (2, "out")
+    assert (tmp_path / "f").read_text() == "mine"
+    assert run("--vault", sandbox, "status", "--json").json["log"]["size"] == size
+
+
 def test_settings_come_from_the_environment(sandbox: Path, tmp_path: Path) -> None:
     """CVAULT_VAULT and CVAULT_KEYS stand in for --vault and --keys; no vault at all is 2."""
     shutil.move(sandbox / "keys", tmp_path / "k")
@@ -179,6 +205,16 @@ def test_policy_is_checked_explained_and_compared(cv: Run, sandbox: Path, tmp_pa
     assert cv("policy", "diff", wider, wider).out == ""
     wider.write_text(text.replace('"read", "find", "list"', '"read", "fnid", "list"', 1), "utf-8")
     assert cv("policy", "check", wider).code == 2
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose", "named"), [("colector", "audit", "role"), ("auditor", "audti", "purpose")]
+)
+def test_words_that_are_none_are_no_denial(role: str, purpose: str, named: str) -> None:
+    """A misspelt role or purpose is 2 and names the argument and the words there are."""
+    refused = run("policy", "explain", role, purpose, "--json")
+    assert (refused.code, refused.error["code"], refused.error["field"]) == (2, "invalid_usage", named)
+    assert "auditor" in refused.error["remedy"] or "audit" in refused.error["remedy"]
 
 
 def test_policy_and_schema_need_no_vault(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from commands import PHONE, Run, run
 
 from vault.ledger import proof
@@ -45,6 +46,22 @@ def test_questions_are_in_closed_words(cv: Run) -> None:
     assert cv("log", "list", "--limit", 1, "--after", 0, "--json").json["items"][0]["index"] == 1
     assert cv("log", "list", "--kind", "import", "--since", "2020-01-01", "--newest", "--json").json["items"]
     assert cv("log", "list", "--subject", "s-nobody").code == 4
+
+
+@pytest.mark.parametrize("number", [10**23, 2**53])
+def test_numbers_beyond_any_log_are_usage_errors(sandbox: Path, number: int) -> None:
+    """A number no JSON reader holds exactly is a slip, not a failing store; just below it is an index."""
+    at = ("--vault", sandbox, "--sandbox", "log")
+    for wrong in (("list", "--after", number), ("list", "--limit", number), ("receipt", number)):
+        assert run(*at, *wrong).code == 2
+    assert run(*at, "list", "--after", 2**53 - 1, "--json").json == {"items": [], "after": None}
+    assert run(*at, "receipt", 2**53 - 1).code == 4
+
+
+def test_a_question_has_at_most_10000_lines(cv: Run) -> None:
+    """The largest page is 10000 entries."""
+    assert cv("log", "list", "--limit", 10_000).code == 0
+    assert cv("log", "list", "--limit", 10_001).code == 2
 
 
 def test_only_auditors_ask(cv: Run, sandbox: Path, tmp_path: Path) -> None:
@@ -95,3 +112,24 @@ def test_public_parts(cv: Run, sandbox: Path, tmp_path: Path) -> None:
     assert cv("log", "checkpoint", "--json").json["checkpoint"].startswith(f"{origin}\n")
     done = cv("log", "export", tmp_path / "tiles", "--json")
     assert done.json["files"] == sum(path.is_file() for path in (tmp_path / "tiles").rglob("*"))
+
+
+def test_an_export_is_brought_up_to_date(cv: Run, tmp_path: Path) -> None:
+    """A second export into the same folder carries on to the newer checkpoint; other files stay."""
+    assert cv("log", "export", tmp_path / "tiles").code == 0
+    (tmp_path / "tiles" / "notes.txt").write_text("mine")
+    before = (tmp_path / "tiles" / "checkpoint").read_bytes()
+    assert cv("log", "export", tmp_path / "tiles").code == 0
+    assert (tmp_path / "tiles" / "checkpoint").read_bytes() != before
+    assert (tmp_path / "tiles" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["", "tiles"])
+def test_an_export_needs_a_folder(cv: Run, sandbox: Path, tmp_path: Path, below: str) -> None:
+    """A file where the folder goes is 2, is left as it is, and no entry claims an export."""
+    (tmp_path / "f").write_text("mine")
+    size = run("--vault", sandbox, "status", "--json").json["log"]["size"]
+    refused = cv("log", "export", tmp_path / "f" / below, "--json")
+    assert (refused.code, refused.error["code"]) == (2, "invalid_file")
+    assert (tmp_path / "f").read_text() == "mine"
+    assert run("--vault", sandbox, "status", "--json").json["log"]["size"] == size

@@ -210,6 +210,39 @@ def test_interrupts_are_130(interruption: type[BaseException]) -> None:
     assert left.value.exit_code == 130
 
 
+def shell(line: str, sandbox: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which `$cv` is the command in a sandbox vault."""
+    cv = f'"{sys.executable}" -m cli.main --vault "{sandbox}" --sandbox --json'
+    return subprocess.run(
+        ["bash", "-c", line.replace("$cv", cv)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["find --field phone", "write"])
+def test_closed_stdin_is_a_usage_error(sandbox: Path, command: str) -> None:
+    """A command that reads stdin and has none is 2 and says so."""
+    done = shell(f"$cv {command} <&-", sandbox)
+    said = json.loads(done.stderr)["error"]
+    assert (done.returncode, done.stdout, said["code"], said["field"]) == (2, "", "invalid_usage", "stdin")
+
+
+def test_closed_stdout_is_refused_before_anything_is_read(sandbox: Path) -> None:
+    """With stdout closed nothing is read or logged: 1, and a sentence; with stderr closed too, 1 alone."""
+    size = run("--vault", sandbox, "status", "--json").json["log"]["size"]
+    done = shell("$cv list >&-", sandbox)
+    assert (done.returncode, json.loads(done.stderr)["error"]["message"]) == (1, "stdout is closed")
+    assert shell("$cv list >&- 2>&-", sandbox).returncode == 1
+    assert run("--vault", sandbox, "status", "--json").json["log"]["size"] == size
+
+
+def test_closed_stderr_loses_the_messages_alone(sandbox: Path) -> None:
+    """With stderr closed the answer and the exit code stand."""
+    done = shell("$cv log verify 2>&-", sandbox)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["size"]
+    assert shell("$cv read r-nobody 2>&-", sandbox).returncode == 4
+
+
 def test_a_reader_that_goes_away_is_no_traceback(sandbox: Path) -> None:
     """`cvault … | head -0` ends quietly."""
     command = f'"{sys.executable}" -m cli.main --vault "{sandbox}" schema check | head -0'

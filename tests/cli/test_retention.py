@@ -6,6 +6,7 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
 from commands import NAME, PHONE, Run, run
 
 FUTURE = "2040-01-01"
@@ -85,6 +86,24 @@ def test_certificates_are_checked_without_the_vault(cv: Run, sandbox: Path, tmp_
     assert cv("retention", "verify", changed).code == 5
     assert cv("retention", "certificate", plan, "--out", tmp_path / "copy.json").code == 0
     assert cv("retention", "verify", tmp_path / "copy.json").code == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "not JSON", "[1]", '{"principal":"p","key":"k"}', '{"a":' + "[" * 99_999]
+)
+def test_what_is_no_certificate_at_all_is_a_slip(plain: Path, tmp_path: Path, text: str) -> None:
+    """Another file than a certificate is 2 and names the path; nothing of it is repeated."""
+    (tmp_path / "x").write_text(text, "utf-8")
+    refused = run("--vault", plain, "retention", "verify", tmp_path / "x", "--json")
+    assert (refused.code, refused.error["code"]) == (2, "invalid_file")
+    assert refused.error["message"] == f"{tmp_path / 'x'}: not a certificate"
+
+
+def test_a_certificate_without_its_signature_is_a_forgery(plain: Path, tmp_path: Path) -> None:
+    """A certificate that lost a part, or has bytes that are no text, was changed: 5."""
+    for data in (b'{"certificate":{}}', b'{"certificate":{"a":"\xff"},"signature":"AA=="}'):
+        (tmp_path / "x").write_bytes(data)
+        assert run("--vault", plain, "retention", "verify", tmp_path / "x").code == 5
 
 
 def test_another_logs_certificate_is_refused(cv: Run, plain: Path, sandbox: Path) -> None:

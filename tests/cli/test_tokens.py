@@ -113,6 +113,32 @@ def test_revoked_tokens_are_dead(plain: Path, tmp_path: Path) -> None:
     assert (dead.code, dead.error["code"]) == (3, "token_revoked")
 
 
+def test_a_field_of_no_kind_is_named(plain: Path, tmp_path: Path) -> None:
+    """A misspelt field is 2 and named; text of another form, perhaps a value, is named by its place only."""
+    at = (
+        "token", "issue", "--vault", plain, "--as", plain / "collector.principal", "--role", "collector",
+        "--purpose", "repayment_reminder", "--out", tmp_path / "t", "--json", "--fields",
+    )  # fmt: skip
+    refused = run(*at, "name=masked,nosuch=clear")
+    assert (refused.code, refused.error["code"], refused.error["field"]) == (2, "invalid_fields", "nosuch")
+    refused = run(*at, f"{PHONE}=masked")
+    assert (refused.code, refused.error["field"]) == (2, "fields")
+    assert "no. 1" in refused.error["message"]
+    assert not (tmp_path / "t").exists()
+
+
+def test_uses_have_a_bound(plain: Path, tmp_path: Path) -> None:
+    """A number of uses that no token can carry is 2, and no token is written."""
+    at = (
+        "token", "issue", "--vault", plain, "--as", plain / "collector.principal", "--role", "collector",
+        "--purpose", "repayment_reminder", "--out", tmp_path / "t", "--max-uses",
+    )  # fmt: skip
+    assert run(*at, 2**31).code == 2
+    assert not (tmp_path / "t").exists()
+    assert run(*at, 2**31 - 1).code == 0
+    assert run("token", "show", "--vault", plain, "--in", tmp_path / "t").code == 0
+
+
 def test_token_files_that_are_none(plain: Path, tmp_path: Path) -> None:
     """A missing file, one of another kind and no file at all are 2."""
     missing = run("--vault", plain, "list", "--token", tmp_path / "none", "--json")
