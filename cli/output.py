@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import typer
@@ -103,8 +103,10 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
+    # no-color.org: a value that isn't empty. Bold would be allowed; none at all is simplest to rely on.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     width = None if stream.isatty() or os.environ.get("COLUMNS") else WIDE
-    return Console(file=stream, width=width, highlight=False, markup=False)
+    return Console(file=stream, width=width, color_system=colours, highlight=False, markup=False)
 
 
 def _printable(text: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -37,3 +40,26 @@ def test_json_keeps_quiet_beside_its_document(capsys: pytest.CaptureFixture[str]
     assert (json.loads(captured.out), captured.err) == ({"值": "v"}, "")
     assert plain(msgspec.Raw(b'"v"')) == "v"
     assert plain(None) is None
+
+
+def on_a_terminal(**env: str) -> bytes:
+    """What a table looks like on a terminal of its own."""
+    ours, theirs = os.openpty()
+    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    code = "from cli.output import Output; Output(json=False).table(('head',), [('cell',)], title='title')"
+    subprocess.run(
+        [sys.executable, "-c", code], stdout=theirs, check=True, env=kept | {"TERM": "xterm-256color"} | env
+    )
+    os.close(theirs)
+    seen = os.read(ours, 65536)
+    os.close(ours)
+    return seen
+
+
+def test_no_color_is_honoured_on_a_terminal() -> None:
+    """With NO_COLOR not a single escape sequence is printed; without it, or empty, tables are styled."""
+    plainly = on_a_terminal(NO_COLOR="1")
+    assert b"cell" in plainly
+    assert b"\x1b" not in plainly
+    assert b"\x1b[" in on_a_terminal()
+    assert b"\x1b[" in on_a_terminal(NO_COLOR="")
