@@ -1,0 +1,119 @@
+"""Purging: what an execution leaves behind in keys, files and counts."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+from kit import Made, borrowers, make_vault
+
+from vault.access.tokens import Limits
+from vault.auditing import Question
+from vault.errors import Denied, Invalid
+from vault.ledger.registry import Approval, Request
+from vault.model import Hold
+
+ROWS = borrowers(1)
+HOLD = Hold(number="(2026)1", authority="court", until="2040-01-01")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A sandbox with one borrower."""
+    made = make_vault(tmp_path)
+    made.load(ROWS)
+    return made
+
+
+def purge(made: Made, as_of: date = date(2032, 1, 1)) -> str:
+    """Plan and execute as of a day; returns the plan."""
+    plan = made.vault.erasing().plan(made.token("dpo"), as_of=as_of)
+    made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+    return plan.id
+
+
+def test_a_retired_epoch_has_its_whole_grace(made: Made) -> None:
+    """The grace of the settings, in hours, lies between retirement and death, and the next purge ends it."""
+    purge(made)
+    (old,) = (row for row in made.vault.stores.keys.epochs("main") if row.epoch == 1)
+    assert old.retired is not None
+    assert old.destroy_after == old.retired + made.vault.config.settings.epoch_grace_hours * 3_600_000_000
+    assert old.destroyed is None
+    made.clock.now = old.destroy_after
+    purge(made)
+    (old,) = (row for row in made.vault.stores.keys.epochs("main") if row.epoch == 1)
+    assert old.destroyed == made.clock()
+
+
+def test_no_deleted_byte_stays_in_a_write_ahead_log(made: Made) -> None:
+    """After a purge the logs of keys, index and records are empty: what was deleted is in none of them."""
+    purge(made)
+    for store in ("keys", "index", "records"):
+        assert (made.folder / f"{store}.db-wal").stat().st_size == 0, store
+
+
+def test_a_subject_of_whom_something_stays_has_no_orphans(made: Made) -> None:
+    """Only entries of subjects who are wholly gone count as orphans: a held loan keeps its borrower known."""
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    loan = f"loan:{ROWS[0]['案件编号']}"
+    assert made.vault.erasing().add_hold(made.token("dpo"), [loan], HOLD) == 1
+    purge(made)
+    (plan,) = made.vault.granting().plans()
+    assert (plan.erased, plan.orphans) == (2, 0)
+
+
+def test_no_hold_on_an_entombed_record(made: Made) -> None:
+    """What an erasure has closed can't be held any more: nothing is entered and the caller is told none."""
+    ids = made.ids(ROWS)
+    with made.vault.tenancy().journal.page() as page:
+        page.tx.entomb("plan-x", ids, 0)
+    token, before = made.token("dpo"), made.size()
+    assert made.vault.erasing().add_hold(token, ids, HOLD) == 0
+    assert made.size() == before
+
+
+def test_the_acts_of_an_eraser_are_entries(made: Made) -> None:
+    """Listing holds and destroying epochs are each entered, the epochs by their numbers."""
+    purge(made)
+    made.clock.advance(hours=25)
+    token, before = made.token("dpo"), made.size()
+    made.vault.erasing().holds(token)
+    assert made.vault.erasing().destroy_epochs(token) == [1]
+    lines = made.vault.auditing().ask(made.token("auditor"), Question(after=before - 1))
+    assert [(line.kind, line.detail) for line in lines[:2]] == [
+        ("search", "hold list"), ("key", "destroy epochs 1"),
+    ]  # fmt: skip
+
+
+def test_destroying_takes_leave_to_execute(made: Made) -> None:
+    """A token narrowed to holds destroys no epoch; a plan not executed has no certificate."""
+    erasing = made.vault.erasing()
+    token = made.token("dpo", limits=Limits(actions=frozenset({"hold"})))
+    assert erasing.holds(token) == []
+    with pytest.raises(Denied) as refusal:
+        erasing.destroy_epochs(token)
+    assert refusal.value.code == "role_denied"
+    with pytest.raises(Invalid):
+        erasing.certificate(erasing.plan(made.token("dpo")).id)
+
+
+@pytest.mark.parametrize("wrong", ["own", "other plan"])
+def test_no_wrong_approval_counts(tmp_path: Path, wrong: str) -> None:
+    """However it came to stand there, a yes of the planner's own, or to another digest, executes nothing."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    dpo = granting.add_principal(made.identity, name="d", roles=("dpo",))
+    approver = granting.add_principal(made.identity, name="a", roles=("approver",))
+    token = granting.issue(dpo, role="dpo", purpose="administration")
+    plan = made.vault.erasing().plan(token)
+    who = dpo if wrong == "own" else approver
+    with made.vault.tenancy().journal.page() as page:
+        request = page.registry.get(Request, plan.id)
+        digest = request.digest if wrong == "own" else "0" * 64
+        yes = (Approval(principal=who.principal, at=page.now),)
+        page.put(msgspec.structs.replace(request, digest=digest, approvals=yes))
+    with pytest.raises(Denied) as refusal:
+        made.vault.erasing().execute(token, plan.id)
+    assert refusal.value.code == "approval_required"
