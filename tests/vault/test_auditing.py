@@ -235,3 +235,25 @@ def test_an_edited_index_misleads_no_question(made: Made) -> None:
         sql(made, "index", "UPDATE blind SET record = ? WHERE field = '@ref' AND record = ?", (other, record))
     with pytest.raises(Tampered):
         ask(made, subject=f"borrower:{ROWS[0]['客户编号']}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE head SET last_t = last_t + 1",
+        "UPDATE registry SET body = replace(body, 'admin', 'legal') WHERE kind = 'principal'",
+    ],
+)
+def test_the_walk_checks_head_and_registry_too(made: Made, statement: str) -> None:
+    """A whole tree is not enough: an edited head or registry is reported by the walk itself."""
+    made.vault.close()
+    sql(made, "ledger", statement)
+    with pytest.raises(Tampered):
+        made.reopened().vault.auditing().walk()
+
+
+def test_verifying_is_an_entry(made: Made) -> None:
+    """Whoever has the log checked is written down, with the size that was checked."""
+    size = made.vault.auditing().verify(made.token("auditor")).size
+    (line,) = made.vault.auditing().ask(made.token("auditor"), Question(kind="verify"))
+    assert line.detail == f"size {size}"

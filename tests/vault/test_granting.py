@@ -228,3 +228,64 @@ def test_no_time_is_no_token(plain: Made) -> None:
     auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
     with pytest.raises(Invalid):
         granting.issue(auditor, role="auditor", purpose="audit", limits=Limits(ttl_us=0))
+
+
+def test_revoking_one_token_revives_no_other(plain: Made) -> None:
+    """A revocation stands until its link would have expired anyway, however many follow."""
+    granting = plain.vault.granting()
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    tokens = [granting.issue(auditor, role="auditor", purpose="audit") for _ in range(2)]
+    for token in tokens:
+        granting.revoke(auditor, token)
+    for token in tokens:
+        with pytest.raises(Denied) as refusal:
+            plain.vault.auditing().ask(token, Question())
+        assert refusal.value.code == "token_revoked"
+
+
+def test_a_disabled_admin_is_no_admin_left(plain: Made) -> None:
+    """The last enabled admin stays, however many disabled ones there are."""
+    granting = plain.vault.granting()
+    second = granting.add_principal(plain.identity, name="b", roles=("admin",))
+    granting.disable(plain.identity, second.principal)
+    with pytest.raises(Invalid):
+        granting.disable(plain.identity, plain.identity.principal)
+
+
+def test_nobody_takes_anothers_id_or_comes_without_a_role(plain: Made) -> None:
+    """A new key under an id that is there already is refused; so is a principal who may do nothing."""
+    granting, fresh = plain.vault.granting(), Identity.fresh().candidate
+    taken = msgspec.structs.replace(fresh, principal=plain.identity.principal)
+    for roles, candidate in ((("legal",), taken), ((), fresh)):
+        with pytest.raises(Invalid):
+            granting.enrol(plain.identity, name="x", roles=roles, candidate=candidate)
+    assert granting.principals(plain.identity)[0].public == plain.identity.signing.public
+
+
+def test_no_token_for_more_than_policy_gives(plain: Made) -> None:
+    """Limits can't name an action that policy doesn't give role and purpose."""
+    auditor = plain.vault.granting().add_principal(plain.identity, name="a", roles=("auditor",))
+    with pytest.raises(Invalid):
+        plain.vault.granting().issue(
+            auditor, role="auditor", purpose="audit", limits=Limits(actions=frozenset({"audit", "execute"}))
+        )
+
+
+def test_approvals_end_and_are_entries(plain: Made) -> None:
+    """A yes is an entry that names what was approved; after the request's end none is taken."""
+    granting = plain.vault.granting()
+    dpo = granting.add_principal(plain.identity, name="d", roles=("dpo",))
+    approver = granting.add_principal(plain.identity, name="e", roles=("approver",))
+    auditor = granting.add_principal(plain.identity, name="a", roles=("auditor",))
+    plan = plain.vault.erasing().plan(granting.issue(dpo, role="dpo", purpose="administration"))
+    granting.approve(approver, plan.id)
+    granting.set_contract(plain.identity, party="bank", starts="2026-01-01", ends="2027-01-01")
+    token = granting.issue(auditor, role="auditor", purpose="audit")
+    (yes,) = plain.vault.auditing().ask(token, Question(kind="approve"))
+    assert (yes.actor, yes.detail) == (approver.principal, f"retention {plan.id} {plan.digest}")
+    (term,) = plain.vault.auditing().ask(token, Question(kind="config"))
+    assert term.detail == "contract 2026-01-01..2027-01-01"
+    plain.clock.advance(days=30)
+    with pytest.raises(Denied) as refusal:
+        granting.approve(approver, plan.id)
+    assert refusal.value.code == "approval_required"
