@@ -144,3 +144,13 @@ def test_epochs_move_and_die(made: Made) -> None:
     assert keeping.destroy_due_epochs() == []
     fresh = made.reopened()
     assert fresh.vault.reading().read(fresh.token("legal"), ids).items
+
+
+def test_a_version_turned_back_is_refused(made: Made) -> None:
+    """Pointing the key store at a superseded version doesn't bring it back: the facts know the newest."""
+    (record,) = made.ids(ROWS[:1])
+    made.load([ROWS[0] | {"手机": "13911112222"}])
+    assert made.vault.tenancy().keeping.fetch([record])[record].row.version == 2
+    sql(made, "keys", "UPDATE latest SET version = 1 WHERE record = ?", (record,))
+    with pytest.raises(Tampered, match="older version"):
+        made.vault.tenancy().keeping.fetch([record])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kit import Made, borrowers, make_vault
+from kit import Made, borrowers, make_vault, promise
+
+from vault.errors import Denied
 
 ROW = borrowers(1)[0]
 
@@ -48,3 +50,13 @@ def test_a_correction_keeps_the_day_of_the_first_import(made: Made) -> None:
     made.load([ROW | {"手机": "13911112222"}])
     facts = keeping.fetch([record])[record].facts
     assert (facts.version, facts.anchors["imported_on"]) == (2, first)
+
+
+def test_nothing_is_written_after_the_contract(made: Made) -> None:
+    """Once the creditor's contract has ended no direct write comes in either (PIPL 21 ¶2)."""
+    token, before = made.token("dpo", "subject_request"), made.vault.stores.records.count("main")
+    made.vault.granting().set_contract(made.identity, party="bank", starts="2025-01-01", ends="2026-03-15")
+    with pytest.raises(Denied) as refusal:
+        made.vault.writing().write(token, [promise(1, 0)])
+    assert refusal.value.code == "contract_ended"
+    assert made.vault.stores.records.count("main") == before

@@ -9,6 +9,7 @@ import pytest
 from kit import Made, borrowers, make_vault, shown
 
 from vault.auditing import Question
+from vault.crypto.provider import LocalKeys
 from vault.errors import ConfigError, Denied, NotFound, Tampered
 from vault.vault import Vault
 
@@ -145,3 +146,31 @@ def _put_back(made: Made, files: dict[str, bytes]) -> None:
     path.write_bytes(files["ledger.db"])
     with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(made.folder / "ledger.db")) as live:
         old.backup(live)
+
+
+def test_exported_keys_are_the_subset_and_an_entry(tmp_path: Path) -> None:
+    """A masked node's folder holds the masked key of every tenant and no more; each tenant's log says so."""
+    made = make_vault(tmp_path, tenants=("second",))
+    made.vault.export_keys(made.identity, tmp_path / "node", frozenset({"masked"}))
+    node = LocalKeys(tmp_path / "node")
+    assert node.tenants() == ["main", "second"]
+    for tenant in node.tenants():
+        keys = node.tenant(tenant)
+        assert (keys.held, keys.whole) == (frozenset({"masked"}), False)
+        for power in ("issuer", "audit_private"):
+            with pytest.raises(Denied):
+                getattr(keys, power)
+        asked = made.vault.auditing(tenant).ask(made.token("auditor", tenant=tenant), Question(kind="key"))
+        assert [line.detail for line in asked] == ["export masked"]
+
+
+def test_only_an_admin_takes_keys_out(tmp_path: Path) -> None:
+    """Whoever isn't admin of `main` gets no key folder, and the try is an entry."""
+    made = make_vault(tmp_path, sandbox=False)
+    dpo = made.vault.granting().add_principal(made.identity, name="d", roles=("dpo",))
+    before = made.size()
+    with pytest.raises(Denied) as refusal:
+        made.vault.export_keys(dpo, tmp_path / "node", frozenset({"masked"}))
+    assert refusal.value.code == "role_denied"
+    assert made.size() == before + 1
+    assert not (tmp_path / "node").exists()

@@ -117,3 +117,16 @@ def test_two_makers_of_an_epoch_agree(tmp_path: Path, monkeypatch: pytest.Monkey
     wrapped = second.wrap("main", 1, b"s" * 32, b"c")
     assert first.unwrap("main", 1, wrapped, b"c") == b"s" * 32
     assert [path.name for path in (tmp_path / "k" / "epochs").iterdir()] == ["main-00000001.epoch"]
+
+
+def test_a_destroyed_epoch_is_overwritten(tmp_path: Path) -> None:
+    """The file's bytes are gone and not only its name: what still points at them finds no key."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.create_epoch("main", 1)
+    (file,) = provider.epochs.iterdir()
+    before = file.read_bytes()
+    (tmp_path / "link").hardlink_to(file)
+    provider.destroy_epoch("main", 1)
+    after = (tmp_path / "link").read_bytes()
+    assert len(after) == len(before)
+    assert before[-32:] not in after
