@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kit import Made, borrowers, make_vault, promise
+from kit import Made, attempt, borrowers, make_vault, promise
 
+from vault.crypto.sealing import open_fields
 from vault.errors import Denied
+from vault.model import Context, Sealed
+from vault.writing import CHUNK_ROWS
 
 ROW = borrowers(1)[0]
 
@@ -60,3 +63,41 @@ def test_nothing_is_written_after_the_contract(made: Made) -> None:
         made.vault.writing().write(token, [promise(1, 0)])
     assert refusal.value.code == "contract_ended"
     assert made.vault.stores.records.count("main") == before
+
+
+def test_a_hidden_field_is_not_in_the_masked_compartment(made: Made) -> None:
+    """What no mask may show is sealed under its own compartment's key alone: a masked node can't open it."""
+    made.load([attempt(1, 0)], kind="contact_attempt")
+    tenancy = made.vault.tenancy()
+    record = tenancy.record_of(f"contact_attempt:{attempt(1, 0)['联系记录编号']}") or ""
+    (row,) = made.vault.stores.records.fetch("main", [record], ["masked"])
+    context = Context(
+        tenant="main", subject=row.subject, record=record, kind=row.kind, version=row.version,
+        compartment="masked", generation=row.generation, suite=row.suite,
+    )  # fmt: skip
+    secret = tenancy.keeping.record_secret(tenancy.keeping.fetch([record])[record].row)
+    key = tenancy.keys.compartment("masked", row.generation)
+    names = open_fields(Sealed(context=context, blob=row.sealed), secret, key).values.keys()
+    hidden = {f.name for f in tenancy.schema.kind("contact_attempt").fields.values() if f.mask == "hidden"}
+    assert "note" in hidden
+    assert not names & hidden
+
+
+def test_a_token_revoked_during_an_import_stores_no_further_chunk(made: Made) -> None:
+    """Every chunk asks again whether its writer still may: what was stored stays, no more comes."""
+    token = made.token("importer")
+    seen: list[int] = []
+
+    def revoke(done: int, _: int) -> None:
+        if not seen:
+            made.vault.granting().revoke(made.identity, token)
+        seen.append(done)
+
+    with pytest.raises(Denied) as refusal:
+        made.vault.writing().import_file(
+            token, made.file(borrowers(CHUNK_ROWS + 10, 1)), kind="borrower",
+            report=made.folder / "r.jsonl", progress=revoke,
+        )  # fmt: skip
+    assert refusal.value.code == "token_revoked"
+    assert len(seen) == 1
+    assert made.vault.stores.records.count("main") == 3 * (CHUNK_ROWS + 1)

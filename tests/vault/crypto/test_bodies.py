@@ -59,3 +59,9 @@ def test_batches_share_one_envelope() -> None:
     assert first[:81] == second[:81]
     assert first[81:] != second[81:]
     assert BodySealer(PUBLIC, "main").seal(b"x", SECRET, "", CONTEXT)[:81] != first[:81]
+
+
+def test_a_bodys_context_names_tenant_and_entry() -> None:
+    """Another tenant or another commitment is another context."""
+    contexts = {body_context(t, c) for t in ("main", "other") for c in (b"c" * 32, b"d" * 32)}
+    assert len(contexts) == 4

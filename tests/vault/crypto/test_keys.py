@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from vault.crypto.keys import TenantKeys
+from vault.crypto.keys import KeyFile, TenantKeys
 from vault.errors import ConfigError, Denied
 from vault.model import COMPARTMENTS
 
@@ -58,3 +59,21 @@ def test_shows_nothing() -> None:
     """No repr of keys holds a key."""
     assert repr(KEYS) == "<TenantKeys main>"
     assert "b'" not in repr(KEYS._file)
+
+
+def test_whole_takes_every_key() -> None:
+    """All compartments without the issuer key, or the issuer key without one of them, is no whole node."""
+    keys = TenantKeys.generate("main", "o")
+    assert keys.whole
+    assert not keys.subset(frozenset(COMPARTMENTS)).whole
+    file = msgspec.json.decode(keys.to_bytes(), type=KeyFile)
+    fewer = {name: kept for name, kept in file.compartments.items() if name != "identity"}
+    assert not TenantKeys(msgspec.structs.replace(file, compartments=fewer)).whole
+
+
+def test_another_format_is_refused() -> None:
+    """A key file of a later format is not read as if it were this one."""
+    file = msgspec.json.decode(TenantKeys.generate("main", "o").to_bytes(), type=KeyFile)
+    later = msgspec.json.encode(msgspec.structs.replace(file, format="cvault-keys-2"))
+    with pytest.raises(ConfigError):
+        TenantKeys.from_bytes(later)

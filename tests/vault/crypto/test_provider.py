@@ -130,3 +130,30 @@ def test_a_destroyed_epoch_is_overwritten(tmp_path: Path) -> None:
     after = (tmp_path / "link").read_bytes()
     assert len(after) == len(before)
     assert before[-32:] not in after
+
+
+def test_no_name_reaches_out_of_the_folder(tmp_path: Path) -> None:
+    """A tenant's name is no path: a key file that lies elsewhere is not opened through it."""
+    LocalKeys.create(tmp_path).add_tenant(TenantKeys.generate("outside", "o"))
+    with pytest.raises(ConfigError):
+        LocalKeys.create(tmp_path / "k").tenant("../outside")
+
+
+def test_an_epoch_destroyed_elsewhere_is_dead_here(tmp_path: Path) -> None:
+    """A node that remembers an epoch stops using it once another has destroyed it."""
+    here, there = LocalKeys.create(tmp_path / "k"), LocalKeys(tmp_path / "k")
+    here.create_epoch("main", 1)
+    wrapped = here.wrap("main", 1, b"s" * 32, b"c")
+    there.destroy_epoch("main", 1)
+    with pytest.raises(Unavailable):
+        here.unwrap("main", 1, wrapped, b"c")
+
+
+def test_a_short_epoch_key_is_refused(tmp_path: Path) -> None:
+    """Half a key would still be a key, of another cipher: only one of 32 bytes is used."""
+    provider = LocalKeys.create(tmp_path / "k")
+    provider.create_epoch("main", 1)
+    (file,) = provider.epochs.iterdir()
+    file.write_bytes(file.read_bytes()[:-16])
+    with pytest.raises(ConfigError):
+        provider.wrap("main", 1, b"s" * 32, b"c")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from vault.crypto.wrap import WrappingKey, log_secret_context, secret_context, shelf_context
@@ -48,3 +50,18 @@ def test_contexts_differ() -> None:
 def test_shows_nothing() -> None:
     """A wrapping key's repr holds no key."""
     assert repr(KEY) == "<WrappingKey>"
+
+
+def test_every_part_of_a_context_counts() -> None:
+    """Tenant, shelf, generation and what is wrapped: one part changed is another context."""
+    cases: list[tuple[Callable[..., bytes], tuple[str | int, ...]]] = [
+        (secret_context, ("main", "sh-1", 1, "r-1", 1)),
+        (log_secret_context, ("main", "sh-1", 1, "s-1")),
+        (shelf_context, ("main", "sh-1", 1, 1)),
+    ]
+    for context, parts in cases:
+        made = {context(*parts)}
+        for place, part in enumerate(parts):
+            other = part + 1 if isinstance(part, int) else f"{part}x"
+            made.add(context(*parts[:place], other, *parts[place + 1 :]))
+        assert len(made) == len(parts) + 1
