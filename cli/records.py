@@ -1,9 +1,8 @@
-"""Commands about records: import, write, list, read, find, and the demo."""
+"""Commands about records: write, list, read, find."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 
 from cli import parsing, showing
 from cli.context import Call, command
-from vault.errors import Invalid, Partial
+from vault.errors import Invalid
 from vault.model import Disclosure, ItemError, Shown
 
 if TYPE_CHECKING:
@@ -25,56 +24,10 @@ Kind = Annotated[str, typer.Option("--kind", help="The kind of record.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    command(app, "import")(import_)
     command(app, "write")(write)
     command(app, "list", chooses=True)(list_)
     command(app, "read", chooses=True)(read)
     command(app, "find", chooses=True)(find)
-
-
-def import_(
-    call: Call,
-    file: Annotated[Path, typer.Argument(help="A CSV or tab-separated export.")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="The layout: borrower, case, contact_attempt, promise.")
-    ],
-    mapping: Annotated[Path | None, typer.Option("--map", help="Headers that are not known by name.")] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
-) -> int:
-    """Import an export: good rows are stored, bad ones named in a report without their values."""
-    out = call.out
-    with call.open() as vault, out.progress("import") as progress:
-        credential = call.credential(vault, "importer", "import")
-        done = vault.writing(call.tenant).import_file(
-            credential, file, kind=kind, report=report or _report(call.folder), encoding=encoding,
-            mapping=mapping, dry_run=dry_run, progress=progress,
-        )  # fmt: skip
-    if out.json:
-        out.document(done)
-    else:
-        stored = ", ".join(f"{kind} {count}" for kind, count in sorted(done.stored.items())) or "0"
-        out.table(
-            ("rows", "stored", "unchanged", "rejected"), [(done.rows, stored, done.unchanged, done.rejected)]
-        )
-    if dry_run:
-        out.note("import.dry")
-    if done.unknown:
-        out.note("import.unknown", columns=", ".join(done.unknown))
-    out.note("import.report", report=done.report)
-    return Partial.exit_code if done.rejected else 0
-
-
-def _report(folder: Path) -> Path:
-    """A place of its own for each import's report, in the vault's folder."""
-    reports = folder / "reports"
-    reports.mkdir(mode=0o700, exist_ok=True)
-    return (
-        reports / f"import-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}.jsonl"
-    )
 
 
 def write(call: Call) -> None:

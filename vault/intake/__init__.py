@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vault.intake.csvfile import Record, Source, inspect
+from vault.intake.csvfile import inspect
 from vault.intake.headers import Column, match, read_map
 from vault.intake.report import Report
 from vault.intake.rows import Builder, Rejection, Row, malformed
+from vault.intake.source import Record, Source
 from vault.intake.values import normalise
 from vault.model import Draft
 from vault.schema import Schema

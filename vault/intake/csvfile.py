@@ -16,6 +16,7 @@ from typing import IO, Final
 import charset_normalizer
 
 from vault.errors import Invalid
+from vault.intake.source import Record
 from vault.model import Word
 
 MAX_CELL: Final = 64 * 1024
@@ -35,29 +36,7 @@ _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of .xlsx (ZIP) and .xls (OLE2)."""
 
 
-class Record(Word, frozen=True, kw_only=True):
-    """One record of the file, or why it cannot be read.
-
-    Attributes:
-        number: 1 for the first record after the header; empty lines count, as a spreadsheet counts them.
-        cells: As they stand; empty when `problem` is set.
-        problem: What is wrong with the record's form; "" if nothing.
-        consumed: Bytes of the file read so far, rounded up to the reader's buffer.
-    """
-
-    number: int
-    cells: list[str]
-    problem: str
-    consumed: int
-
-    def __repr__(self) -> str:
-        """Name the record, never its cells."""
-        return f"<Record {self.number}: {len(self.cells)} cells>"
-
-    __str__ = __repr__
-
-
-class Source(Word, frozen=True, kw_only=True):
+class TextFile(Word, frozen=True, kw_only=True):
     """A file that can be read: its encoding and delimiter are known and hold for every byte of it."""
 
     path: Path
@@ -82,7 +61,7 @@ class Source(Word, frozen=True, kw_only=True):
                     )
 
 
-def inspect(path: Path, encoding: str | None = None) -> Source:
+def inspect(path: Path, encoding: str | None = None) -> TextFile:
     """Find out how a file is written. Reads it once, in chunks.
 
     Args:
@@ -106,7 +85,7 @@ def inspect(path: Path, encoding: str | None = None) -> Source:
             header, problem = next(_Rows(text, delimiter), ([], "there is no header row"))
     if problem or not any(header):
         raise _bad_file(problem or "the header row is empty", "put the column names into the first row")
-    return Source(path=path, encoding=chosen, delimiter=delimiter, header=header, size=size)
+    return TextFile(path=path, encoding=chosen, delimiter=delimiter, header=header, size=size)
 
 
 class _Rows:

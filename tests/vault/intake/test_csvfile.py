@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import Invalid
-from vault.intake.csvfile import MAX_CELL, MAX_LINE, Source, inspect
+from vault.intake.csvfile import MAX_CELL, MAX_LINE, TextFile, inspect
 
 HEADER = "案件编号,客户姓名,手机\r\n"
 LINE = "AJ-1,张三,13812345678\r\n"
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "export.csv"
 
 
-def cells(source: Source) -> list[list[str]]:
+def cells(source: TextFile) -> list[list[str]]:
     """The cells of every record."""
     return [record.cells for record in source.records()]
 
