@@ -38,7 +38,7 @@ class Deriver:
         wanted = [
             (name, value, spec.fields[name].compartment)
             for name, value in draft.values.items()
-            if spec.fields[name].indexed
+            if spec.fields[name].indexed and name != spec.ref  # that one is found as the external id
         ]
         if draft.ref is not None:
             wanted.append((REF, draft.ref, "masked"))

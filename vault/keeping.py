@@ -24,7 +24,7 @@ from vault.shelving import Shelving
 from vault.stores.errors import ShelfMoved
 from vault.stores.keys import KeyStore
 from vault.stores.records import RecordStore
-from vault.stores.rows import FactsRow, HeadKeyRow, SecretRow, SubjectRow
+from vault.stores.rows import FactsRow, HeadKeyRow, SecretRow, ShelfRow, SubjectRow
 
 PENDING_LIFE: Final = 30_000_000
 """µs until a write that was not confirmed may be swept."""
@@ -197,21 +197,23 @@ class Keeping(Shelving):
     def keep(self, secrets: Sequence[NewSecret], subjects: Sequence[NewSubject]) -> None:
         """Put fresh secrets on shelves as pending, before their payloads are written (DESIGN 4)."""
         for _ in range(RETRIES):
+            fresh: list[ShelfRow] = []
+            wrapped, logs = self._wrap(secrets, fresh), self._wrap_subjects(subjects, fresh)
             try:
-                self.store.put_pending(self._tenant, self._wrap(secrets), self._wrap_subjects(subjects))
+                self.store.put_pending(self._tenant, wrapped, logs, fresh)
             except ShelfMoved:
                 continue
             return
         raise Unavailable("shelves kept moving", remedy="retry when the purge has ended")
 
-    def _wrap(self, secrets: Sequence[NewSecret]) -> list[SecretRow]:
+    def _wrap(self, secrets: Sequence[NewSecret], fresh: list[ShelfRow]) -> list[SecretRow]:
         deadline = self._clock() + PENDING_LIFE
         by_due: dict[str, list[NewSecret]] = defaultdict(list)
         for new in secrets:
             by_due[new.due].append(new)
         rows = []
         for due, group in by_due.items():
-            for new, (shelf, key) in zip(group, self._places("record", due, len(group)), strict=True):
+            for new, (shelf, key) in zip(group, self._places("record", due, len(group), fresh), strict=True):
                 context = secret_context(self._tenant, shelf.shelf, shelf.generation, new.record, new.version)
                 rows.append(
                     SecretRow(
@@ -227,9 +229,9 @@ class Keeping(Shelving):
                 )
         return rows
 
-    def _wrap_subjects(self, subjects: Sequence[NewSubject]) -> list[SubjectRow]:
+    def _wrap_subjects(self, subjects: Sequence[NewSubject], fresh: list[ShelfRow]) -> list[SubjectRow]:
         rows = []
-        for new, (shelf, key) in zip(subjects, self._places("log", "", len(subjects)), strict=True):
+        for new, (shelf, key) in zip(subjects, self._places("log", "", len(subjects), fresh), strict=True):
             context = log_secret_context(self._tenant, shelf.shelf, shelf.generation, new.subject)
             rows.append(
                 SubjectRow(

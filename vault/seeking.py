@@ -22,7 +22,7 @@ from vault.model import Grant, View, Word
 from vault.opening import Opener
 from vault.schema import FieldSpec
 from vault.stores.index import Where
-from vault.tenancy import Tenancy
+from vault.tenancy import REF, Tenancy
 
 MAX_SCANS: Final = 20
 """Pages of the index that one page of a case-bound listing looks through."""
@@ -68,8 +68,9 @@ class Seeker:
             self._t.log_denied(grant, "field_denied", kind)
             raise Denied("this token may not find by this field", code="field_denied", field=field)
         normal = normalise(spec.type, value)
-        digest = mac.index_digest(self._t.keys.index(spec.compartment, kind, field), normal)
-        records = self._t.stores.index.find(self._t.name, kind, field, digest)
+        indexed = REF if field == self._t.schema.kind(kind).ref else field
+        digest = mac.index_digest(self._t.keys.index(spec.compartment, kind, indexed), normal)
+        records = self._t.stores.index.find(self._t.name, kind, indexed, digest)
         detail = f"{kind}.{field} {digest.hex()}"
         search = Search(action="find", kind=kind, field=field, digest=digest, cap=cap, detail=detail)
         return search, self._confirmed(spec, records, normal)

@@ -61,22 +61,23 @@ class Shelving:
         context = shelf_context(self._tenant, row.shelf, row.generation, row.epoch)
         return self._provider.unwrap(self._tenant, row.epoch, row.wrapped, context)
 
-    def _places(self, purpose: str, due: str, count: int) -> list[tuple[ShelfRow, WrappingKey]]:
-        """A shelf with room for each of `count` secrets; fills a started shelf before it opens another."""
+    def _places(
+        self, purpose: str, due: str, count: int, fresh: list[ShelfRow]
+    ) -> list[tuple[ShelfRow, WrappingKey]]:
+        """A shelf with room for each of `count` secrets; fills a started shelf before it opens another.
+
+        A shelf it opens is appended to `fresh`, to be stored with the secrets put on it.
+        """
         places: list[tuple[ShelfRow, WrappingKey]] = []
         shelf = self.store.find_shelf(self._tenant, purpose, due, 1, SHELF_CAPACITY) if count else None
-        while len(places) < count:
-            shelf = shelf or self.add_shelf(purpose, due)
-            room = min(SHELF_CAPACITY - shelf.count, count - len(places))
+        if shelf is not None:
+            room = min(SHELF_CAPACITY - shelf.count, count)
             places += [(shelf, self._shelf_key(shelf.shelf, shelf.generation))] * room
-            shelf = None
+        while len(places) < count:
+            row, key = self.fresh_shelf(new_id("sh"), purpose, due, 1, 0)
+            fresh.append(row)
+            places += [(row, key)] * min(SHELF_CAPACITY, count - len(places))
         return places
-
-    def add_shelf(self, purpose: str, due: str) -> ShelfRow:
-        """Open a new shelf under the current epoch."""
-        row = self.fresh_shelf(new_id("sh"), purpose, due, 1, 0)[0]
-        self.store.add_shelf(row)
-        return row
 
     def fresh_shelf(
         self, shelf: str, purpose: str, due: str, generation: int, count: int

@@ -13,7 +13,7 @@ import msgspec
 
 from vault.access.masking import mask
 from vault.crypto import mac
-from vault.crypto.ids import new_id
+from vault.crypto.ids import neighbourhood, new_id
 from vault.crypto.sealing import AES_256_GCM, seal
 from vault.crypto.sign import token_bytes
 from vault.deriving import Deriver
@@ -69,6 +69,7 @@ class Stocker:
         self._t = tenancy
         self._matcher = Matcher(tenancy)
         self._deriver = Deriver(tenancy)
+        self._near = ""
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
@@ -99,6 +100,7 @@ class Stocker:
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
         matches = self._matcher.of(rows)
+        self._near = neighbourhood()
         placed: list[Placed] = []
         subjects: list[NewSubject] = []
         joined: list[tuple[Held, Facts]] = []
@@ -141,7 +143,7 @@ class Stocker:
         for draft, old in zip(row, olds, strict=True):
             subject = owner
             if self._t.schema.kind(draft.kind).owner == "own" and draft.kind != "borrower":
-                subject = old.row.subject if old else new_id("s")
+                subject = old.row.subject if old else new_id("s", self._near)
                 fresh += [] if old else [subject]
             if old is not None and old.row.subject != subject:
                 raise Invalid(
@@ -167,7 +169,7 @@ class Stocker:
         """The borrower's subject for this row, and the list of fresh subjects."""
         for draft, old in zip(row, olds, strict=True):
             if draft.kind == "borrower":
-                return (old.row.subject, []) if old else (fresh := new_id("s"), [fresh])
+                return (old.row.subject, []) if old else (fresh := new_id("s", self._near), [fresh])
             if self._matcher.follows_case(draft):
                 loan = matches.loan(draft)
                 if loan is None:
@@ -210,7 +212,7 @@ class Stocker:
                 fingerprint=self._fingerprint(draft, secret),
             )
             return Placed(
-                draft=draft, record=new_id("r"), subject=subject, version=1, counter=1, secret=secret,
+                draft=draft, record=new_id("r", self._near), subject=subject, version=1, counter=1, secret=secret,
                 facts=facts, replaces=False,
             )  # fmt: skip
         all_cases = tuple(sorted(cases | set(old.facts.cases)))

@@ -16,9 +16,9 @@ from sqlalchemy import literal_column as literal
 from vault.stores.engine import Session
 from vault.stores.errors import Conflict, ShelfMoved
 from vault.stores.hot import Lookup, Rows, Statement
-from vault.stores.rows import HeadKeyRow, SecretRow, SubjectRow
+from vault.stores.rows import HeadKeyRow, SecretRow, ShelfRow, SubjectRow
 from vault.stores.schema import latest, secrets, shelves, subjects
-from vault.stores.shelves import SUBJECTS_ON, Shelves
+from vault.stores.shelves import ADD_SHELVES, SUBJECTS_ON, Shelves
 
 _S, _L, _U, _H = secrets.c, latest.c, subjects.c, shelves.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
@@ -119,10 +119,16 @@ class KeyStore(Shelves):
 
     name: ClassVar[str] = "keys"
 
-    def put_pending(self, tenant: str, secrets: Sequence[SecretRow], subjects: Sequence[SubjectRow]) -> None:
+    def put_pending(
+        self,
+        tenant: str,
+        secrets: Sequence[SecretRow],
+        subjects: Sequence[SubjectRow],
+        fresh: Sequence[ShelfRow] = (),
+    ) -> None:
         """Add wrapped secrets and new subjects' log secrets in one transaction, filling their shelves.
 
-        Each shelf touched is locked and its generation compared, in the order of shelf ids.
+        `fresh` are shelves to open for them. Each shelf touched is locked and its generation compared, in the order of shelf ids.
 
         Raises:
             ShelfMoved: A shelf is of another generation or gone; nothing was added. Wrap again and retry.
@@ -132,6 +138,7 @@ class KeyStore(Shelves):
         added.update((row.shelf, row.generation) for row in subjects)
 
         def work(session: Session) -> None:
+            ADD_SHELVES.put_words(session, fresh)
             for (shelf, generation), count in sorted(added.items()):
                 touched = _FILL_SHELF.change(
                     session, tenant=tenant, on=shelf, wrapped_at=generation, added=count

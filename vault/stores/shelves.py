@@ -42,7 +42,7 @@ _FIND: Final = Statement(
     .order_by(_H["count"].desc())
     .limit(bindparam("one"))
 )
-_ADD: Final = Rows(shelves)
+ADD_SHELVES: Final = Rows(shelves)
 _SHELF: Final = Statement(select(shelves).where(_H.tenant == _TENANT, _H.shelf == _ON))
 _LOCK: Final = Statement(select(shelves).where(_H.tenant == _TENANT, _H.shelf == _ON).with_for_update())
 _ALL: Final = Statement(select(shelves).where(_H.tenant == _TENANT).order_by(_H.shelf))
@@ -138,7 +138,7 @@ class Shelves(Store):
         Raises:
             Conflict: There is one of this id.
         """
-        self.db.write(lambda session: _ADD.put_words(session, [row]))
+        self.db.write(lambda session: ADD_SHELVES.put_words(session, [row]))
 
     def shelf(self, tenant: str, shelf: str) -> ShelfRow | None:
         """Fetch one shelf, or None."""
