@@ -6,13 +6,11 @@ So it is never backed up for long, and after a purge or a crash it can be put ri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from vault.crypto import mac
-from vault.model import Draft
 from vault.opening import Opener
 from vault.stores.rows import AttributeRow, BlindRow, SecretRow
-from vault.tenancy import REF, Tenancy
+from vault.tenancy import Tenancy
 
 
 class Deriver:
@@ -22,44 +20,16 @@ class Deriver:
         self._t = tenancy
         self._opener = Opener(tenancy)
 
-    def index(self, drafts: Mapping[str, Draft], replaced: Sequence[str]) -> None:
-        """Index records by what their drafts hold; `replaced` lose the rows they had."""
-        blind = [row for record, draft in drafts.items() for row in self._blind(record, draft)]
-        attributes = [row for record, draft in drafts.items() for row in self._attributes(record, draft)]
-        self._t.stores.index.put(self._t.name, replaced, blind, attributes)
-
     def reindex(self, records: Sequence[str]) -> None:
         """Derive the rows of live records anew from what they hold."""
+        t = self._t
+        blind: list[BlindRow] = []
+        attributes: list[AttributeRow] = []
         drafts = self._opener.drafts(records)
-        self.index(drafts, list(drafts))
-
-    def _blind(self, record: str, draft: Draft) -> list[BlindRow]:
-        keys, spec = self._t.keys, self._t.schema.kind(draft.kind)
-        wanted = [
-            (name, value, spec.fields[name].compartment)
-            for name, value in draft.values.items()
-            if spec.fields[name].indexed and name != spec.ref  # that one is found as the external id
-        ]
-        if draft.ref is not None:
-            wanted.append((REF, draft.ref, "masked"))
-        return [
-            BlindRow(
-                tenant=keys.tenant,
-                kind=spec.name,
-                field=name,
-                digest=mac.index_digest(keys.index(compartment, spec.name, name), value),
-                record=record,
-            )
-            for name, value, compartment in wanted
-        ]
-
-    def _attributes(self, record: str, draft: Draft) -> list[AttributeRow]:
-        spec = self._t.schema.kind(draft.kind)
-        return [
-            AttributeRow(tenant=self._t.name, kind=spec.name, name=name, value=value, record=record)
-            for name, value in draft.values.items()
-            if spec.fields[name].open
-        ]
+        for record, (draft, held) in drafts.items():
+            blind += t.preparer.blind(record, draft, held.facts.content)
+            attributes += t.preparer.attributes(record, draft)
+        t.stores.index.put(t.name, list(drafts), blind, attributes)
 
     def sweep(self) -> int:
         """Take unconfirmed versions past their deadline out of every store; the live version stays.

@@ -9,22 +9,31 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from vault.crypto import mac
+import msgspec
+
 from vault.errors import Invalid, Tampered, Unavailable
 from vault.keeping import Held
-from vault.model import Draft
+from vault.model import Draft, Quiet
 from vault.opening import Opener
-from vault.tenancy import REF, Tenancy
+from vault.preparing import CONTENT, ID_NUMBER, REF, Key, Ready
+from vault.tenancy import Tenancy
 
-Rows = Sequence[tuple[Draft, ...]]
-"""Drafts by row of a file: a row is stored whole or refused whole."""
 
-Key = tuple[str, str, bytes]
-"""Kind, indexed field and digest: what a record can be found by."""
+class Incoming(Quiet):
+    """A row's drafts on their way in, stored whole or refused whole.
 
-_ID: Final = "id_number"
+    Attributes:
+        ready: The same drafts made ready as new records of new people, if that was done beforehand.
+        keys: What each draft's record can be found by; filled in by `Matcher.groups`.
+    """
+
+    drafts: tuple[Draft, ...]
+    ready: tuple[Ready, ...] = ()
+    keys: tuple[list[Key], ...] = ()
+
+
+Rows = Sequence[Incoming]
 
 
 class Matcher:
@@ -34,23 +43,20 @@ class Matcher:
         self._t = tenancy
         self._opener = Opener(tenancy)
 
-    def keys(self, draft: Draft) -> Iterator[Key]:
-        """What a draft's record can be found by."""
-        if draft.ref is not None:
-            yield draft.kind, REF, self._digest(draft.kind, REF, draft.ref)
-        if draft.kind == "borrower" and _ID in draft.values:
-            yield draft.kind, _ID, self._digest(draft.kind, _ID, draft.values[_ID])
+    def _keyed(self, row: Incoming) -> Incoming:
+        """A row with its keys; those of a row made ready were made with it."""
+        if row.ready:
+            keys = tuple(_found_by(ready) for ready in row.ready)
+        else:
+            keys = tuple(self._t.preparer.keys(draft) for draft in row.drafts)
+        return msgspec.structs.replace(row, keys=keys)
 
-    def _digest(self, kind: str, field: str, value: str) -> bytes:
-        compartment = "masked" if field == REF else self._t.schema.kind(kind).fields[field].compartment
-        return mac.index_digest(self._t.keys.index(compartment, kind, field), value)
-
-    def groups(self, rows: Rows) -> Iterator[list[tuple[Draft, ...]]]:
+    def groups(self, rows: Rows) -> Iterator[list[Incoming]]:
         """Split so that no record is met twice in one group: a later row must see the earlier one stored."""
-        group: list[tuple[Draft, ...]] = []
+        group: list[Incoming] = []
         met: set[Key] = set()
-        for row in rows:
-            keys = {key for draft in row for key in self.keys(draft)}
+        for row in map(self._keyed, rows):
+            keys = {key for found in row.keys for key in found}
             if keys & met:
                 yield group
                 group, met = [], set()
@@ -65,11 +71,11 @@ class Matcher:
 
     def loan_key(self, draft: Draft) -> Key:
         """What the loan of a draft's case can be found by."""
-        return "loan", REF, self._digest("loan", REF, draft.cases[0] if draft.cases else "")
+        return "loan", REF, self._t.preparer.digest("loan", REF, draft.cases[0] if draft.cases else "")
 
     def has_id(self, held: Held) -> bool:
         """Whether a borrower has an ID number stored."""
-        spec = self._t.schema.kind(held.kind).fields[_ID]
+        spec = self._t.schema.kind(held.kind).fields[ID_NUMBER]
         return bool(self._opener.values([held.row.record], spec))
 
     def of(self, rows: Rows) -> Matches:
@@ -80,9 +86,9 @@ class Matcher:
         """
         wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for row in rows:
-            for draft in row:
-                keys = [*self.keys(draft), *([self.loan_key(draft)] if self.follows_case(draft) else [])]
-                for kind, field, digest in keys:
+            for draft, keys in zip(row.drafts, row.keys, strict=True):
+                cases = [self.loan_key(draft)] if self.follows_case(draft) else []
+                for kind, field, digest in keys + cases:
                     wanted[kind, field].append(digest)
         known = {
             (kind, field, digest): records
@@ -98,14 +104,18 @@ class Matcher:
     def _confirm(self, known: dict[Key, list[str]], held: dict[str, Held]) -> None:
         """A record that a key found must hold what the key stands for."""
         refs = self._opener.refs(list(held.values()))
-        spec = self._t.schema.kind("borrower").fields[_ID]
+        spec = self._t.schema.kind("borrower").fields[ID_NUMBER]
         ids = self._opener.values([r for r, h in held.items() if h.kind == "borrower"], spec)
         for (kind, field, digest), records in known.items():
             for record in records:
                 if record not in held:
                     continue
                 value = refs.get(record) if field == REF else json.loads(ids.get(record, b"null"))
-                if held[record].kind != kind or value is None or self._digest(kind, field, value) != digest:
+                if field == CONTENT:
+                    stands = held[record].facts.content
+                else:
+                    stands = b"" if value is None else self._t.preparer.digest(kind, field, value)
+                if held[record].kind != kind or stands != digest:
                     self._refuse(record)
 
     def _refuse(self, record: str) -> None:
@@ -130,19 +140,30 @@ class Matches:
         """The loan of a draft's case."""
         return self._live(self._matcher.loan_key(draft))
 
-    def old(self, draft: Draft) -> Held | None:
+    def old(self, draft: Draft, keys: Sequence[Key]) -> Held | None:
         """The record a draft is about; by ID number before external id.
 
         Raises:
             Invalid: The external id belongs to a borrower with another ID number.
         """
-        found = {key[1]: self._live(key) for key in self._matcher.keys(draft)}
-        by_id, by_ref = found.get(_ID), found.get(REF)
-        if by_id is None and by_ref is not None and _ID in draft.values and self._matcher.has_id(by_ref):
+        found = {field: self._live((kind, field, digest)) for kind, field, digest in keys}
+        by_id, by_ref = found.get(ID_NUMBER), found.get(REF) or found.get(CONTENT)
+        if (
+            by_id is None
+            and by_ref is not None
+            and ID_NUMBER in draft.values
+            and self._matcher.has_id(by_ref)
+        ):
             raise Invalid(
                 "the number belongs to a borrower with another ID number",
                 code="invalid_ref",
-                field=f"{draft.kind}.{_ID}",
+                field=f"{draft.kind}.{ID_NUMBER}",
                 remedy="check both numbers; correct the stored record if that one is wrong",
             )
         return by_id or by_ref
+
+
+def _found_by(ready: Ready) -> list[Key]:
+    """The keys among a ready record's index rows."""
+    wanted = {REF, CONTENT, ID_NUMBER} if ready.draft.kind == "borrower" else {REF, CONTENT}
+    return [(row.kind, row.field, row.digest) for row in ready.blind if row.field in wanted]

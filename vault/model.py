@@ -250,7 +250,22 @@ class Disclosure(Word):
     errors: list[ItemError]
 
 
-class Facts(Word):
+class Past(Word, array_like=True):
+    """A version that another has replaced, still sealed under its own secret.
+
+    Attributes:
+        version: Its number.
+        since, until: µs UTC between which it was the record's latest; 0 if not known.
+        parts: The compartments it is sealed in.
+    """
+
+    version: int
+    since: int
+    until: int
+    parts: tuple[str, ...]
+
+
+class Facts(Word, omit_defaults=True):
     """A record's operational state, in clear and authenticated as one (DESIGN 2, 4).
 
     Attributes:
@@ -263,6 +278,10 @@ class Facts(Word):
         fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
         parts: The compartments its latest version is sealed in, so that none can go missing unseen.
         version: The version these facts belong to, so that an older one can't be put in its place.
+        since: µs UTC at which it became the latest; 0 if not known.
+        past: The versions it replaced that are still kept, oldest first.
+        content: Keyed digest of what its row held, for a record that came without an external id.
+        origin: The subject it belonged to before people were merged, "" if it was never moved.
     """
 
     state: str = "ACTIVE"
@@ -272,6 +291,10 @@ class Facts(Word):
     fingerprint: bytes = b""
     parts: tuple[str, ...] = ()
     version: int = 1
+    since: int = 0
+    past: tuple[Past, ...] = ()
+    content: bytes = b""
+    origin: str = ""
 
 
 class Hold(Word):
@@ -293,6 +316,9 @@ class Draft(Quiet):
         values: Normalised text by field (money "1234.50", dates ISO).
         anchors: ISO dates for retention, by anchor name.
         cases: Case numbers in clear, to become handles.
+        content: For a draft without `ref`: 16 bytes that are the same when the same row comes again, b"" if
+            it is a record of its own each time.
+        expect: The version that the writer believes is the latest, 0 for none at all; None doesn't ask.
     """
 
     kind: str
@@ -301,6 +327,8 @@ class Draft(Quiet):
     values: dict[str, str]
     anchors: dict[str, str]
     cases: tuple[str, ...]
+    content: bytes = b""
+    expect: int | None = None
 
 
 class Who(Word):

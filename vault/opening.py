@@ -27,10 +27,11 @@ from vault.model import (
     ShownField,
     View,
 )  # fmt: skip
+from vault.preparing import REF
 from vault.schema import FieldSpec, KindSpec
 from vault.stores.errors import ShelfMoved
 from vault.stores.rows import PayloadRow
-from vault.tenancy import REF, Tenancy
+from vault.tenancy import Tenancy
 
 RETRIES: Final = 10
 _HIDDEN: Final = ShownField(view="HIDDEN", value=None)
@@ -334,7 +335,7 @@ class Opener:
                     found[row.record] = bytes(opened[spec.name])
         return found
 
-    def drafts(self, records: Sequence[str]) -> dict[str, Draft]:
+    def drafts(self, records: Sequence[str]) -> dict[str, tuple[Draft, Held]]:
         """Live records as drafts again, for what is derived from them; needs every compartment's key."""
         held = self._t.keeping.fetch(records)
         rows = self._t.stores.records.fetch(self._t.name, list(held), COMPARTMENTS)
@@ -351,13 +352,16 @@ class Opener:
                 refs[row.record] = msgspec.json.decode(opened.pop(REF), type=str | None)
             values[row.record] |= {name: msgspec.json.decode(raw, type=str) for name, raw in opened.items()}
         return {
-            record: Draft(
-                kind=h.kind,
-                ref=refs.get(record),
-                row=0,
-                values=values[record],
-                anchors=h.facts.anchors,
-                cases=(),
+            record: (
+                Draft(
+                    kind=h.kind,
+                    ref=refs.get(record),
+                    row=0,
+                    values=values[record],
+                    anchors=h.facts.anchors,
+                    cases=(),
+                ),
+                h,
             )
             for record, h in held.items()
         }

@@ -20,9 +20,10 @@ from vault.errors import Denied, Invalid, NotFound, Tampered
 from vault.intake.values import normalise
 from vault.model import Grant, View, Word
 from vault.opening import Opener
+from vault.preparing import REF
 from vault.schema import FieldSpec
 from vault.stores.index import Where
-from vault.tenancy import REF, Tenancy
+from vault.tenancy import Tenancy
 
 MAX_SCANS: Final = 20
 """Pages of the index that one page of a case-bound listing looks through."""

@@ -6,51 +6,45 @@ again changes nothing; other content makes a new version under a fresh secret (D
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from vault.access.masking import mask
-from vault.crypto import mac
 from vault.crypto.ids import neighbourhood, new_id
-from vault.crypto.sealing import AES_256_GCM, seal
 from vault.crypto.sign import token_bytes
-from vault.deriving import Deriver
 from vault.errors import Invalid
 from vault.intake.rows import Rejection
 from vault.keeping import Held, NewSecret, NewSubject
-from vault.matching import Matcher, Matches, Rows
-from vault.model import Context, Draft, Facts, Quiet
-from vault.retention.planner import due
-from vault.stores.rows import PayloadRow
-from vault.tenancy import REF, Tenancy
+from vault.matching import Incoming, Matcher, Matches, Rows
+from vault.model import Draft, Facts, Past, Quiet, Word
+from vault.preparing import Place, Ready, own_subject
+from vault.tenancy import Tenancy
 
 Log = Callable[[Sequence[Draft]], None]
 
 
-class Placed(Quiet):
-    """A draft with the record it becomes."""
+class Outcome(Word):
+    """What became of one draft: its record, the version it has now, and whether anything was written."""
 
-    draft: Draft
+    row: int
     record: str
-    subject: str
     version: int
-    counter: int
-    secret: bytes
-    facts: Facts
-    replaces: bool
-    stood: int = 0
+    stored: bool
 
 
 class Stocked:
-    """What came of a batch: record ids in the order of the drafts, counts, and rows refused."""
+    """What came of a batch: an outcome for each draft that was taken, counts, and rows refused."""
 
     def __init__(self) -> None:
-        self.records: list[str] = []
+        self.outcomes: list[Outcome] = []
         self.stored: Counter[str] = Counter()
-        self.unchanged = 0
         self.rejections: list[Rejection] = []
+
+    @property
+    def unchanged(self) -> int:
+        """How many drafts were what is stored already."""
+        return sum(not outcome.stored for outcome in self.outcomes)
 
     def raise_first(self) -> None:
         """Raise the first refusal, for a caller whose request is all or nothing.
@@ -62,14 +56,38 @@ class Stocked:
             raise Invalid(r.message, code=r.code, field=r.field, row=r.row or None, remedy=r.remedy)
 
 
+class _Step(Quiet):
+    """A draft on its way: the record it found, and what is to be written unless nothing has changed."""
+
+    draft: Draft
+    old: Held | None
+    ready: Ready | None
+
+
+class _Group:
+    """What a group of rows comes to, until it is written."""
+
+    def __init__(self, matches: Matches, near: str, now: int, ends: Mapping[str, str]) -> None:
+        self.matches = matches
+        self.near = near
+        self.now = now
+        self.ends = ends
+        self.steps: list[_Step] = []
+        self.subjects: list[str] = []
+        self.joined: list[tuple[Held, Facts]] = []
+
+    @property
+    def written(self) -> list[tuple[Ready, Held | None]]:
+        """What is to be written, with what it replaces."""
+        return [(step.ready, step.old) for step in self.steps if step.ready is not None]
+
+
 class Stocker:
     """Stores drafts of one tenant."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._matcher = Matcher(tenancy)
-        self._deriver = Deriver(tenancy)
-        self._near = ""
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
@@ -99,79 +117,99 @@ class Stocker:
     # --- placing -------------------------------------------------------------------------------------
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
-        matches = self._matcher.of(rows)
-        self._near = neighbourhood()
-        placed: list[Placed] = []
-        subjects: list[NewSubject] = []
-        joined: list[tuple[Held, Facts]] = []
+        ends = self._t.tenant_anchors()
+        group = _Group(self._matcher.of(rows), neighbourhood(), self._t.clock(), ends)
         for row in rows:
             try:
-                self._place_row(row, matches, placed, subjects, joined, done)
+                self._place_row(row, group)
             except Invalid as error:
-                done.rejections.append(
-                    Rejection(
-                        row=row[0].row,
-                        field=error.field or row[0].kind,
-                        code=error.code,
-                        message=error.message,
-                        remedy=error.remedy,
-                    )
-                )
+                done.rejections.append(_rejection(row.drafts[0], error))
         if whole:
             done.raise_first()
-        log([p.draft for p in placed])  # whoever may not write is refused here, before anything has changed
-        self._t.keeping.set_facts(joined)
-        if placed:
-            self._write(placed, subjects)
-            done.stored.update(p.draft.kind for p in placed)
+        written = group.written
+        log([ready.draft for ready, _ in written])  # whoever may not write is refused here, before any change
+        self._t.keeping.set_facts(group.joined)
+        if written:
+            self._write(written, group.subjects)
+        done.stored.update(ready.draft.kind for ready, _ in written)
+        done.outcomes += map(_outcome, group.steps)
 
-    def _place_row(
-        self,
-        row: tuple[Draft, ...],
-        matches: Matches,
-        placed: list[Placed],
-        subjects: list[NewSubject],
-        joined: list[tuple[Held, Facts]],
-        done: Stocked,
-    ) -> None:
+    def _place_row(self, row: Incoming, group: _Group) -> None:
         """Place a row's drafts; raises before anything of the row was queued."""
-        for draft in row:
+        for draft in row.drafts:
             _check_case(draft)
-        olds = [matches.old(draft) for draft in row]
-        owner, fresh = self._owner(row, olds, matches)
-        queue: list[Placed] = []
-        for draft, old in zip(row, olds, strict=True):
+        olds = [group.matches.old(draft, keys) for draft, keys in zip(row.drafts, row.keys, strict=True)]
+        for draft, old in zip(row.drafts, olds, strict=True):
+            _check_version(draft, old)
+        if row.ready and not any(olds):  # all new, as was guessed when they were made ready
+            group.subjects += dict.fromkeys(ready.place.subject for ready in row.ready)
+            group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
+            return
+        owner, fresh = self._owner(row.drafts, olds, group)
+        steps = []
+        for draft, old in zip(row.drafts, olds, strict=True):
             subject = owner
-            if self._t.schema.kind(draft.kind).owner == "own" and draft.kind != "borrower":
-                subject = old.row.subject if old else new_id("s", self._near)
+            if own_subject(self._t.schema.kind(draft.kind)):
+                subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
-            if old is not None and old.row.subject != subject:
-                raise Invalid(
-                    "the case number belongs to another borrower",
-                    code="invalid_ref",
-                    field=f"{draft.kind}.{self._t.schema.kind(draft.kind).ref}",
-                    remedy="check the case number; correct the stored record if that one is wrong",
-                )
-            queue.append(self._placed(draft, old, subject))
-        subjects += [NewSubject(subject=s, secret=token_bytes(32)) for s in fresh]
-        for place, old in zip(queue, olds, strict=True):
-            done.records.append(place.record)
-            if old is None or place.facts.fingerprint != self._fingerprint(place.draft, self._secret(old)):
-                placed.append(place)
-                continue
-            done.unchanged += 1
-            if set(place.facts.cases) - set(old.facts.cases):
-                joined.append((old, msgspec.structs.replace(old.facts, cases=place.facts.cases)))
+            _check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
+            steps.append(self._step(draft, old, subject, group))
+        group.subjects += fresh
+        group.steps += steps
+
+    def _step(self, draft: Draft, old: Held | None, subject: str, group: _Group) -> _Step:
+        preparer = self._t.preparer
+        if old is None:
+            ready = preparer.fresh(draft, subject, group.near, group.now, group.ends)
+            return _Step(draft=draft, old=None, ready=ready)
+        cases = tuple(sorted(preparer.handles(draft) | set(old.facts.cases)))
+        if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
+            if cases != old.facts.cases:
+                group.joined.append((old, msgspec.structs.replace(old.facts, cases=cases)))
+            return _Step(draft=draft, old=old, ready=None)
+        kept = {"imported_on": old.facts.anchors["imported_on"]}
+        anchors = old.facts.anchors | draft.anchors | kept
+        facts = msgspec.structs.replace(old.facts, cases=cases, anchors=anchors)
+        return _Step(draft=draft, old=old, ready=self.succeed(draft, old, facts, group.now, group.ends))
+
+    def succeed(
+        self, draft: Draft, old: Held, facts: Facts, now: int, ends: Mapping[str, str], subject: str = ""
+    ) -> Ready:
+        """A draft as the next version of a record; the one it replaces stays, sealed, among its past.
+
+        Args:
+            draft: What the version holds.
+            old: The record as it stands.
+            facts: Its facts, but for what this adds: version, time, past, parts and fingerprint.
+            now: µs UTC.
+            ends: The tenant's own anchors.
+            subject: Whom it belongs to from now on, if not the same as before.
+        """
+        secret, version = token_bytes(32), self._next_version(old)
+        before = Past(version=old.row.version, since=old.facts.since, until=now, parts=old.facts.parts)
+        facts = msgspec.structs.replace(
+            facts,
+            version=version,
+            since=now,
+            past=(*old.facts.past, before),
+            parts=self._t.preparer.parts(draft),
+            fingerprint=self._t.preparer.fingerprint(draft, secret),
+        )
+        place = Place(
+            record=old.row.record, subject=subject or old.row.subject, version=version,
+            counter=old.next_counter,
+        )  # fmt: skip
+        return self._t.preparer.ready(draft, place, secret, facts, ends)
 
     def _owner(
-        self, row: tuple[Draft, ...], olds: list[Held | None], matches: Matches
+        self, drafts: Sequence[Draft], olds: Sequence[Held | None], group: _Group
     ) -> tuple[str, list[str]]:
         """The borrower's subject for this row, and the list of fresh subjects."""
-        for draft, old in zip(row, olds, strict=True):
+        for draft, old in zip(drafts, olds, strict=True):
             if draft.kind == "borrower":
-                return (old.row.subject, []) if old else (fresh := new_id("s", self._near), [fresh])
+                return (old.row.subject, []) if old else (fresh := new_id("s", group.near), [fresh])
             if self._matcher.follows_case(draft):
-                loan = matches.loan(draft)
+                loan = group.matches.loan(draft)
                 if loan is None:
                     raise Invalid(
                         "no loan has this case number",
@@ -191,113 +229,61 @@ class Stocker:
                 return old.row.subject, []
         return "", []
 
-    def _secret(self, held: Held) -> bytes:
-        return self._t.keeping.record_secret(held.row)
-
-    @staticmethod
-    def _fingerprint(draft: Draft, secret: bytes) -> bytes:
-        """MAC of a draft's content under the record's own secret: dies with it, tells nothing without it."""
-        content = msgspec.json.encode([draft.ref, draft.values], order="sorted")
-        return mac.derive(secret, "cvault/fingerprint/v1", content)
-
-    def _placed(self, draft: Draft, old: Held | None, subject: str) -> Placed:
-        """The record a draft becomes; for unchanged content its fingerprint equals the stored one."""
-        cases = {self._t.keys.case_handle(case) for case in draft.cases}
-        if old is None:
-            secret = token_bytes(32)
-            facts = Facts(
-                parts=self._parts(draft),
-                cases=tuple(sorted(cases)),
-                anchors=draft.anchors,
-                fingerprint=self._fingerprint(draft, secret),
-            )
-            return Placed(
-                draft=draft, record=new_id("r", self._near), subject=subject, version=1, counter=1, secret=secret,
-                facts=facts, replaces=False,
-            )  # fmt: skip
-        all_cases = tuple(sorted(cases | set(old.facts.cases)))
-        if old.facts.fingerprint == self._fingerprint(draft, self._secret(old)):
-            facts = msgspec.structs.replace(old.facts, cases=all_cases)
-            secret = self._secret(old)
-        else:
-            secret, version = token_bytes(32), self._next_version(old)
-            kept = {"imported_on": old.facts.anchors["imported_on"]}
-            facts = msgspec.structs.replace(
-                old.facts,
-                version=version,
-                parts=self._parts(draft),
-                cases=all_cases,
-                anchors=old.facts.anchors | draft.anchors | kept,
-                fingerprint=self._fingerprint(draft, secret),
-            )
-        return Placed(
-            draft=draft, record=old.row.record, subject=old.row.subject, version=facts.version,
-            counter=old.next_counter, secret=secret, facts=facts, replaces=True,
-            stood=old.row.facts_counter,
-        )  # fmt: skip
-
-    def _parts(self, draft: Draft) -> tuple[str, ...]:
-        """The compartments a draft is sealed in."""
-        fields = self._t.schema.kind(draft.kind).fields
-        return tuple(sorted({"masked", *(fields[name].compartment for name in draft.values)}))
-
     def _next_version(self, held: Held) -> int:
         """A version beyond every one that has a secret, one that a crashed write left pending included."""
         return 1 + max(row.version for row in self._t.stores.keys.versions(self._t.name, [held.row.record]))
 
     # --- writing -------------------------------------------------------------------------------------
 
-    def _write(self, placed: Sequence[Placed], subjects: Sequence[NewSubject]) -> None:
+    def _write(self, written: Sequence[tuple[Ready, Held | None]], subjects: Sequence[str]) -> None:
         """The order of a write (module docstring of `vault.writing`)."""
         t = self._t
-        ends = t.tenant_anchors()
+        everything = [ready for ready, _ in written]
         t.keeping.keep(
             [
-                NewSecret(record=p.record, version=p.version, due=self._due(p, ends), secret=p.secret)
-                for p in placed
+                NewSecret(record=r.place.record, version=r.place.version, due=r.due, secret=r.secret)
+                for r in everything
             ],
-            subjects,
+            [NewSubject(subject=subject, secret=token_bytes(32)) for subject in subjects],
         )
         t.stores.records.insert(
-            [row for p in placed for row in self._payloads(p)],
-            [t.keeping.facts_row(p.record, p.subject, p.draft.kind, p.counter, p.facts) for p in placed],
+            [row for r in everything for row in r.payloads], [r.facts_row for r in everything]
         )
-        replaced = [p.record for p in placed if p.replaces]
-        self._deriver.index({p.record: p.draft for p in placed}, replaced)
-        t.stores.keys.confirm(t.name, [(p.record, p.version, p.subject, p.counter) for p in placed])
-        if replaced:
-            t.stores.records.drop_facts(t.name, [(p.record, p.stood) for p in placed if p.replaces])
+        t.stores.index.put(
+            t.name,
+            [ready.place.record for ready, old in written if old],
+            [row for r in everything for row in r.blind],
+            [row for r in everything for row in r.attributes],
+        )
+        t.stores.keys.confirm(
+            t.name,
+            [(r.place.record, r.place.version, r.place.subject, r.place.counter) for r in everything],
+        )
+        stood = [(ready.place.record, old.row.facts_counter) for ready, old in written if old]
+        if stood:
+            t.stores.records.drop_facts(t.name, stood)
 
-    def _due(self, p: Placed, ends: dict[str, str]) -> str:
-        profile = self._t.config.settings.applies_to
-        return due(p.draft.kind, p.facts, ends, profile, self._t.rules).strftime("%Y-%m")
+    def replace(self, written: Sequence[tuple[Ready, Held | None]], subjects: Sequence[str] = ()) -> None:
+        """Write versions that `succeed` made; whoever calls holds the writers' turn and has logged it."""
+        self._write(written, subjects)
 
-    def _payloads(self, p: Placed) -> list[PayloadRow]:
-        spec = self._t.schema.kind(p.draft.kind)
-        parts: dict[str, dict[str, object]] = defaultdict(dict)
-        shown = parts["masked"]
-        for name, value in p.draft.values.items():
-            field = spec.fields[name]
-            if field.compartment != "masked":
-                parts[field.compartment][name] = value
-            if field.mask != "hidden":
-                shown[name] = value if field.mask == "none" else mask(field.mask, value)
-        shown[REF] = p.draft.ref
-        return [self._payload(p, compartment, values) for compartment, values in parts.items()]
 
-    def _payload(self, p: Placed, compartment: str, values: dict[str, object]) -> PayloadRow:
-        keys = self._t.keys
-        generation = keys.generation(compartment)
-        context = Context(
-            tenant=keys.tenant, subject=p.subject, record=p.record, kind=p.draft.kind, version=p.version,
-            compartment=compartment, generation=generation, suite=AES_256_GCM,
-        )  # fmt: skip
-        sealed = seal(values, p.secret, keys.compartment(compartment, generation), context)
-        return PayloadRow(
-            tenant=keys.tenant, record=p.record, version=p.version, compartment=compartment,
-            subject=p.subject, kind=p.draft.kind, generation=generation, suite=AES_256_GCM,
-            sealed=sealed.blob,
-        )  # fmt: skip
+def _outcome(step: _Step) -> Outcome:
+    if step.ready is not None:
+        place = step.ready.place
+        return Outcome(row=step.draft.row, record=place.record, version=place.version, stored=True)
+    assert step.old is not None  # noqa: S101 - what is not written was found
+    return Outcome(row=step.draft.row, record=step.old.row.record, version=step.old.row.version, stored=False)
+
+
+def _rejection(draft: Draft, error: Invalid) -> Rejection:
+    return Rejection(
+        row=draft.row,
+        field=error.field or draft.kind,
+        code=error.code,
+        message=error.message,
+        remedy=error.remedy,
+    )
 
 
 def _check_case(draft: Draft) -> None:
@@ -313,4 +299,35 @@ def _check_case(draft: Draft) -> None:
             code="invalid_ref",
             field=f"{draft.kind}.case_number",
             remedy="give the same number in both, or leave cases out",
+        )
+
+
+def _check_version(draft: Draft, old: Held | None) -> None:
+    """Whoever says which version they change must be right about it.
+
+    Raises:
+        Invalid: Somebody else has written meanwhile.
+    """
+    stands = old.row.version if old else 0
+    if draft.expect is not None and draft.expect != stands:
+        raise Invalid(
+            "the record has another version by now",
+            code="invalid_version",
+            field="version",
+            remedy="read it again and decide anew",
+        )
+
+
+def _check_owner(draft: Draft, old: Held | None, subject: str, ref: str | None) -> None:
+    """A record that is there already must be the same person's.
+
+    Raises:
+        Invalid: It is another's.
+    """
+    if old is not None and old.row.subject != subject:
+        raise Invalid(
+            "the case number belongs to another borrower",
+            code="invalid_ref",
+            field=f"{draft.kind}.{ref}",
+            remedy="check the case number; correct the stored record if that one is wrong",
         )

@@ -23,6 +23,7 @@ from vault.journal import Journal, Page
 from vault.keeping import Keeping
 from vault.ledger.registry import Contract, Plan, PolicyInForce, Principal, Registry
 from vault.model import Decision, Grant, Happening, View, Who, Whom
+from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
 from vault.stores.index import IndexStore
@@ -30,9 +31,6 @@ from vault.stores.keys import KeyStore
 from vault.stores.ledger import LedgerStore
 from vault.stores.records import RecordStore
 from vault.telemetry import logger
-
-REF: Final = "@ref"
-"""Where a record's external id stands in its masked payload and in the blind index."""
 
 CONTRACT_ENDED: Final = "contract_ended_on"
 
@@ -79,6 +77,7 @@ class Tenancy:
         self.clock = clock
         self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
         self.keeping = Keeping(stores.keys, stores.records, keys, provider, clock)
+        self.preparer = Preparer(keys, schema, rules, config.settings.applies_to)
         self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
         self._cache = TokenCache()
         self.refused_unauthentic = 0

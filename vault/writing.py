@@ -18,11 +18,12 @@ from vault.errors import Denied
 from vault.intake import Row, open_export
 from vault.intake.report import Report
 from vault.journal import Page
+from vault.matching import Incoming
 from vault.model import Draft, Grant, Happening, Whom, Word
 from vault.stocking import Stocked, Stocker
 from vault.tenancy import Tenancy
 
-CHUNK_ROWS: Final = 400
+CHUNK_ROWS: Final = 1500
 """Rows stored at once: enough for one commit per store to weigh little, few enough to keep memory flat."""
 
 
@@ -116,12 +117,12 @@ class Writing:
 
     def _import_chunk(self, grant: Grant, chunk: Sequence[Row], tally: _Tally, *, dry_run: bool) -> None:
         tally.rows += len(chunk)
-        good: list[tuple[Draft, ...]] = []
+        good: list[Incoming] = []
         for row in chunk:
             if row.rejections:
                 tally.report.add(row.rejections)
             else:
-                good.append(row.drafts)
+                good.append(Incoming(drafts=row.drafts))
         if dry_run or not good:
             return
         span = f"rows {chunk[0].number}-{chunk[-1].number}"
@@ -139,9 +140,12 @@ class Writing:
             self._demand_contract(page)
         self.sweep()
         done = self._stocker.store_all(
-            [(draft,) for draft in drafts], lambda stored: self._log(grant, "write", stored, "")
+            [Incoming(drafts=(draft,)) for draft in drafts],
+            lambda stored: self._log(grant, "write", stored, ""),
         )
-        return Written(records=done.records, stored=dict(done.stored), unchanged=done.unchanged)
+        return Written(
+            records=[o.record for o in done.outcomes], stored=dict(done.stored), unchanged=done.unchanged
+        )
 
     def _log(self, grant: Grant, kind: str, drafts: Sequence[Draft], span: str) -> None:
         """One entry for a chunk, durable before any of it can be seen; the request's use was taken before."""

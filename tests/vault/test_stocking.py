@@ -10,7 +10,6 @@ from kit import Made, attempt, borrowers, make_vault, promise
 from vault.crypto.sealing import open_fields
 from vault.errors import Denied
 from vault.model import Context, Sealed
-from vault.writing import CHUNK_ROWS
 
 ROW = borrowers(1)[0]
 
@@ -83,8 +82,11 @@ def test_a_hidden_field_is_not_in_the_masked_compartment(made: Made) -> None:
     assert not names & hidden
 
 
-def test_a_token_revoked_during_an_import_stores_no_further_chunk(made: Made) -> None:
+def test_a_token_revoked_during_an_import_stores_no_further_chunk(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every chunk asks again whether its writer still may: what was stored stays, no more comes."""
+    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 50)
     token = made.token("importer")
     seen: list[int] = []
 
@@ -95,9 +97,9 @@ def test_a_token_revoked_during_an_import_stores_no_further_chunk(made: Made) ->
 
     with pytest.raises(Denied) as refusal:
         made.vault.writing().import_file(
-            token, made.file(borrowers(CHUNK_ROWS + 10, 1)), kind="borrower",
+            token, made.file(borrowers(60, 1)), kind="borrower",
             report=made.folder / "r.jsonl", progress=revoke,
         )  # fmt: skip
     assert refusal.value.code == "token_revoked"
     assert len(seen) == 1
-    assert made.vault.stores.records.count("main") == 3 * (CHUNK_ROWS + 1)
+    assert made.vault.stores.records.count("main") == 3 * (50 + 1)

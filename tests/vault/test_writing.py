@@ -254,18 +254,19 @@ def test_an_edited_index_misleads_no_import(made: Made, field: str) -> None:
 
 def test_disabled_in_the_middle_is_entered(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """An importer who is revoked between two chunks is refused there, and the refusal is an entry."""
-    token, path = made.token("importer"), made.file(borrowers(900))
+    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 50)
+    token, path = made.token("importer"), made.file(borrowers(120))
     confirm = made.vault.stores.keys.confirm
 
     def confirm_then_revoke(*given: object) -> None:
         confirm(*given)  # type: ignore[arg-type]
-        if made.vault.stores.records.count("main", "borrower") == 400:
+        if made.vault.stores.records.count("main", "borrower") == 50:
             made.vault.granting().revoke(made.identity, token)
 
     monkeypatch.setattr(made.vault.stores.keys, "confirm", confirm_then_revoke)
     with pytest.raises(Denied):
         made.vault.writing().import_file(token, path, kind="borrower", report=made.folder / "r.jsonl")
-    assert made.vault.stores.records.count("main", "borrower") == 400
+    assert made.vault.stores.records.count("main", "borrower") == 50
     lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="deny"))
     assert [(line.role, line.reason) for line in lines] == [("importer", "token_revoked")]
 

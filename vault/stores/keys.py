@@ -128,7 +128,8 @@ class KeyStore(Shelves):
     ) -> None:
         """Add wrapped secrets and new subjects' log secrets in one transaction, filling their shelves.
 
-        `fresh` are shelves to open for them. Each shelf touched is locked and its generation compared, in the order of shelf ids.
+        `fresh` are shelves to open for them. Each shelf touched is locked and its generation compared, in
+        the order of shelf ids.
 
         Raises:
             ShelfMoved: A shelf is of another generation or gone; nothing was added. Wrap again and retry.
