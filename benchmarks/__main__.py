@@ -43,7 +43,7 @@ class Scale(Word):
     profiled: int
 
 
-FULL: Final = Scale(borrowers=20_000, reads=6_400, batches=60, rows=2_000, profiled=12_800)
+FULL: Final = Scale(borrowers=20_000, reads=6_400, batches=60, rows=20_000, profiled=12_800)
 QUICK: Final = Scale(borrowers=3_000, reads=1_280, batches=15, rows=400, profiled=3_200)
 
 

@@ -31,12 +31,15 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
 ) -> int:
     """Import an export: good rows are stored, bad ones named in a report without their values."""
+    from vault.writing import ImportOptions
+
     out = call.out
+    options = ImportOptions(encoding=encoding, mapping=mapping, dry_run=dry_run)
     with call.open() as vault, out.progress("import") as progress:
         credential = call.credential(vault, "importer", "import")
         done = vault.writing(call.tenant).import_file(
-            credential, file, kind=kind, report=report or _report(call.folder), encoding=encoding,
-            mapping=mapping, dry_run=dry_run, progress=progress,
+            credential, file, kind=kind, report=report or _report(call.folder), options=options,
+            progress=progress,
         )  # fmt: skip
     if out.json:
         out.document(done)

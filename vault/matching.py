@@ -20,7 +20,7 @@ from vault.preparing import CONTENT, ID_NUMBER, REF, Key, Ready
 from vault.tenancy import Tenancy
 
 
-class Incoming(Quiet):
+class Incoming(Quiet, gc=False):
     """A row's drafts on their way in, stored whole or refused whole.
 
     Attributes:

@@ -250,7 +250,7 @@ class Disclosure(Word):
     errors: list[ItemError]
 
 
-class Past(Word, array_like=True):
+class Past(Word, array_like=True, gc=False):
     """A version that another has replaced, still sealed under its own secret.
 
     Attributes:
@@ -265,7 +265,7 @@ class Past(Word, array_like=True):
     parts: tuple[str, ...]
 
 
-class Facts(Word, omit_defaults=True):
+class Facts(Word, omit_defaults=True, gc=False):
     """A record's operational state, in clear and authenticated as one (DESIGN 2, 4).
 
     Attributes:
@@ -305,7 +305,7 @@ class Hold(Word):
     until: str
 
 
-class Draft(Quiet):
+class Draft(Quiet, gc=False):
     """One record on its way in: typed and normalised, not yet sealed.
 
     Attributes:

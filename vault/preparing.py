@@ -33,7 +33,7 @@ Key = tuple[str, str, bytes]
 """Kind, indexed field and digest: what a record can be found by."""
 
 
-class Place(Word):
+class Place(Word, array_like=True, gc=False):
     """Where a draft goes: its record, subject and version."""
 
     record: str
@@ -42,7 +42,7 @@ class Place(Word):
     counter: int = 1
 
 
-class Ready(Quiet):
+class Ready(Quiet, array_like=True, gc=False):
     """A draft made ready to be written.
 
     Attributes:

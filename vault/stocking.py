@@ -56,7 +56,7 @@ class Stocked:
             raise Invalid(r.message, code=r.code, field=r.field, row=r.row or None, remedy=r.remedy)
 
 
-class _Step(Quiet):
+class _Step(Quiet, gc=False):
     """A draft on its way: the record it found, and what is to be written unless nothing has changed."""
 
     draft: Draft

@@ -8,14 +8,15 @@ so that a visible record is always findable (docs/adr/0003).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from vault.access.tokens import Credential
+from vault.bulk import Built, Bulk, Task, task_of
 from vault.deriving import Deriver
 from vault.errors import Denied
-from vault.intake import Row, open_export
+from vault.intake import Export, open_export
 from vault.intake.report import Report
 from vault.journal import Page
 from vault.matching import Incoming
@@ -48,6 +49,25 @@ class Imported(Word):
     unknown: list[str]
 
 
+class ImportOptions(Word):
+    """How a file is taken in.
+
+    Attributes:
+        encoding: Overrides detection.
+        mapping: A `--map` file.
+        dry_run: Check everything, store nothing.
+        processes: 1 does all in this process; 0 takes a second one for a file that is worth it.
+    """
+
+    encoding: str | None = None
+    mapping: Path | None = None
+    dry_run: bool = False
+    processes: int = 0
+
+
+DEFAULTS: Final = ImportOptions()
+
+
 class Written(Word):
     """What a direct write did: one line for each record, in order."""
 
@@ -71,9 +91,7 @@ class Writing:
         *,
         kind: str,
         report: Path,
-        encoding: str | None = None,
-        mapping: Path | None = None,
-        dry_run: bool = False,
+        options: ImportOptions = DEFAULTS,
         progress: Callable[[int, int], None] | None = None,
     ) -> Imported:
         """Import an export file: good rows are stored, bad ones named in the report, without values.
@@ -83,9 +101,7 @@ class Writing:
             path: The file.
             kind: The layout; `borrower` yields borrower, loan and contact_person.
             report: Where the rejections go.
-            encoding: Overrides detection.
-            mapping: A `--map` file.
-            dry_run: Check everything, store nothing.
+            options: How it is taken in.
             progress: Called with bytes consumed and total.
 
         Raises:
@@ -96,15 +112,21 @@ class Writing:
             self._demand_contract(page)
         self.sweep()
         export = open_export(
-            path, self._t.schema, kind=kind, encoding=encoding, mapping=mapping, today=self._t.today()
+            path,
+            self._t.schema,
+            kind=kind,
+            encoding=options.encoding,
+            mapping=options.mapping,
+            today=self._t.today(),
         )
         header = {"kind": kind, "encoding": export.encoding, "unknown": list(export.unknown)}
         with Report(report, header) as written:
             tally = _Tally(written)
-            for chunk in _chunks(export.rows(), CHUNK_ROWS):
-                self._import_chunk(grant, chunk, tally, dry_run=dry_run)
-                if progress is not None:
-                    progress(chunk[-1].consumed_bytes, export.total_bytes)
+            with Bulk(self._task(export), export, processes=options.processes) as bulk:
+                for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
+                    self._import_chunk(grant, chunk, tally, dry_run=options.dry_run)
+                    if progress is not None:
+                        progress(chunk[-1].consumed, export.total_bytes)
         return Imported(
             rows=tally.rows,
             stored=dict(tally.stored),
@@ -115,14 +137,19 @@ class Writing:
             unknown=list(export.unknown),
         )
 
-    def _import_chunk(self, grant: Grant, chunk: Sequence[Row], tally: _Tally, *, dry_run: bool) -> None:
+    def _task(self, export: Export) -> Task:
+        t = self._t
+        profile = t.config.settings.applies_to
+        return task_of(t.keys, t.schema, t.rules, profile, export.layout, t.tenant_anchors())
+
+    def _import_chunk(self, grant: Grant, chunk: Sequence[Built], tally: _Tally, *, dry_run: bool) -> None:
         tally.rows += len(chunk)
         good: list[Incoming] = []
         for row in chunk:
             if row.rejections:
                 tally.report.add(row.rejections)
             else:
-                good.append(Incoming(drafts=row.drafts))
+                good.append(Incoming(drafts=row.drafts, ready=row.ready))
         if dry_run or not good:
             return
         span = f"rows {chunk[0].number}-{chunk[-1].number}"
@@ -188,14 +215,3 @@ class _Tally:
         self.stored += done.stored
         self.unchanged += done.unchanged
         self.report.add(done.rejections)
-
-
-def _chunks(rows: Iterable[Row], size: int) -> Iterable[list[Row]]:
-    chunk: list[Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

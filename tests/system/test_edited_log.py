@@ -39,7 +39,7 @@ def test_a_state_cannot_be_loosened(made: Made) -> None:
     edits = [
         (b'"H-1"', b'"H-2"'),
         (b"2050-01-01", b"2020-01-01"),
-        (b"ACTIVE", b"RESTRICTED"),
+        (b'{"cases"', b'{"state":"RESTRICTED","cases"'),
         (b"2026-03-16", b"1999-03-16"),
     ]
     for old, new in edits:

@@ -18,13 +18,31 @@ from vault.intake.report import Report
 from vault.intake.rows import Builder, Rejection, Row, malformed
 from vault.intake.source import Record, Source
 from vault.intake.values import normalise
-from vault.model import Draft
+from vault.model import Draft, Word
 from vault.schema import Schema
 
-__all__ = ["Export", "Rejection", "Report", "Row", "normalise", "open_export"]
+__all__ = ["PEEK", "Export", "Layout", "Rejection", "Report", "Row", "normalise", "open_export", "row_of"]
 
-_PEEK: Final = 500
+PEEK: Final = 500
 """Rows looked at beforehand for columns whose digits a spreadsheet destroyed."""
+
+
+class Layout(Word):
+    """How a file's records become rows: all that is known of it but its records.
+
+    Attributes:
+        kind: A key of `headers.LAYOUTS`.
+        columns: What each column is.
+        today: The day of the import, Asia/Shanghai.
+    """
+
+    kind: str
+    columns: list[Column]
+    today: dt.date
+
+    def builder(self, schema: Schema) -> Builder:
+        """What builds the rows, one after another."""
+        return Builder(schema, self.kind, self.columns, self.today)
 
 
 class Export:
@@ -32,6 +50,7 @@ class Export:
 
     Attributes:
         encoding: What it is decoded with.
+        layout: How its records become rows.
         columns: Each header with its target `kind.field`, None when the column is not stored.
         unknown: The headers that are not stored.
         total_bytes: The file's size.
@@ -41,14 +60,20 @@ class Export:
         self, source: Source, columns: list[Column], schema: Schema, kind: str, today: dt.date
     ) -> None:
         self._source = source
-        self._columns = columns
         self._schema = schema
-        self._kind = kind
-        self._today = today
+        self.layout = Layout(kind=kind, columns=columns, today=today)
         self.encoding = source.encoding
         self.columns = [(column.title, column.target) for column in columns]
         self.unknown = [column.title for column in columns if column.target is None]
         self.total_bytes = source.size
+
+    def records(self) -> Iterator[Record]:
+        """Every record as it stands; empty ones are left out.
+
+        Raises:
+            Invalid: The file changed since it was opened.
+        """
+        return self._source.records()
 
     def rows(self) -> Iterator[Row]:
         """Every data row in order, in memory one at a time; empty rows are left out.
@@ -56,20 +81,21 @@ class Export:
         Raises:
             Invalid: The file changed since it was opened.
         """
-        builder = Builder(self._schema, self._kind, self._columns, self._today)
-        for record in itertools.islice(self._source.records(), _PEEK):
-            _build(builder, record)
+        builder = self.layout.builder(self._schema)
+        for record in itertools.islice(self._source.records(), PEEK):
+            row_of(builder, record)
         for record in self._source.records():
-            drafts, rejections = _build(builder, record)
-            yield Row(
-                number=record.number, drafts=drafts, rejections=rejections, consumed_bytes=record.consumed
-            )
+            yield row_of(builder, record)
 
 
-def _build(builder: Builder, record: Record) -> tuple[tuple[Draft, ...], tuple[Rejection, ...]]:
+def row_of(builder: Builder, record: Record) -> Row:
+    """One record as a row: drafts, or rejections."""
+    drafts: tuple[Draft, ...] = ()
     if record.problem:
-        return (), (malformed(record.number, record.problem),)
-    return builder.build(record.number, record.cells)
+        rejections: tuple[Rejection, ...] = (malformed(record.number, record.problem),)
+    else:
+        drafts, rejections = builder.build(record.number, record.cells)
+    return Row(number=record.number, drafts=drafts, rejections=rejections, consumed_bytes=record.consumed)
 
 
 def open_export(

@@ -16,7 +16,7 @@ from vault.model import Word
 # --- records.db -----------------------------------------------------------------------------------------
 
 
-class PayloadRow(Word, kw_only=False):
+class PayloadRow(Word, kw_only=False, gc=False, array_like=True):
     """One sealed compartment of one version of a record.
 
     Attributes:
@@ -36,7 +36,7 @@ class PayloadRow(Word, kw_only=False):
     sealed: bytes
 
 
-class FactsRow(Word, kw_only=False):
+class FactsRow(Word, kw_only=False, gc=False, array_like=True):
     """A record's facts at one counter, with their MAC; the valid counter is in `keys` (DESIGN 4)."""
 
     tenant: str
@@ -51,7 +51,7 @@ class FactsRow(Word, kw_only=False):
 # --- keys.db --------------------------------------------------------------------------------------------
 
 
-class SecretRow(Word, kw_only=False):
+class SecretRow(Word, kw_only=False, gc=False, array_like=True):
     """The secret of one record version, wrapped by its shelf's key.
 
     Attributes:
@@ -70,7 +70,7 @@ class SecretRow(Word, kw_only=False):
     deadline: int
 
 
-class HeadKeyRow(Word, kw_only=False):
+class HeadKeyRow(Word, kw_only=False, gc=False, array_like=True):
     """What opens the latest version of a record, and logs its reading: one row of `KeyStore.fetch`.
 
     Attributes:
@@ -93,7 +93,7 @@ class HeadKeyRow(Word, kw_only=False):
     log_wrapped: bytes
 
 
-class SubjectRow(Word, kw_only=False):
+class SubjectRow(Word, kw_only=False, gc=False, array_like=True):
     """A subject's log secret, wrapped by its log shelf's key (DESIGN 7).
 
     Attributes:
@@ -108,7 +108,7 @@ class SubjectRow(Word, kw_only=False):
     closed: int | None = None
 
 
-class ShelfRow(Word, kw_only=False):
+class ShelfRow(Word, kw_only=False, gc=False, array_like=True):
     """A shelf: some hundred secrets wrapped under one key (DESIGN 5).
 
     Attributes:
@@ -130,7 +130,7 @@ class ShelfRow(Word, kw_only=False):
     wrapped: bytes
 
 
-class EpochRow(Word, kw_only=False):
+class EpochRow(Word, kw_only=False, gc=False, array_like=True):
     """An epoch: a provider key that can be destroyed (DESIGN 5). Instants are µs UTC, None if not yet."""
 
     tenant: str
@@ -144,7 +144,7 @@ class EpochRow(Word, kw_only=False):
 # --- index.db -------------------------------------------------------------------------------------------
 
 
-class BlindRow(Word, kw_only=False):
+class BlindRow(Word, kw_only=False, gc=False, array_like=True):
     """A keyed digest of one normalised field value, and the record that holds the value."""
 
     tenant: str
@@ -154,7 +154,7 @@ class BlindRow(Word, kw_only=False):
     record: str
 
 
-class AttributeRow(Word, kw_only=False):
+class AttributeRow(Word, kw_only=False, gc=False, array_like=True):
     """One open attribute of one record, in clear; the value sorts as text."""
 
     tenant: str
@@ -186,7 +186,7 @@ class LogHead(Word, kw_only=False):
     mac: bytes
 
 
-class EntryRow(Word, kw_only=False):
+class EntryRow(Word, kw_only=False, gc=False, array_like=True):
     """One leaf of the log with the open columns beside it (DESIGN 7).
 
     Attributes:
@@ -221,7 +221,7 @@ class EntryRow(Word, kw_only=False):
     request: bytes
 
 
-class BodyRow(Word, kw_only=False):
+class BodyRow(Word, kw_only=False, gc=False, array_like=True):
     """The sealed *whom* of one entry."""
 
     tenant: str
@@ -229,7 +229,7 @@ class BodyRow(Word, kw_only=False):
     sealed: bytes
 
 
-class TileRow(Word, kw_only=False):
+class TileRow(Word, kw_only=False, gc=False, array_like=True):
     """A complete tile of 256 hashes (C2SP tlog-tiles), 8192 bytes."""
 
     tenant: str
@@ -238,7 +238,7 @@ class TileRow(Word, kw_only=False):
     hashes: bytes
 
 
-class RegistryRow(Word, kw_only=False):
+class RegistryRow(Word, kw_only=False, gc=False, array_like=True):
     """One registered thing (principal, revocation, approval, plan, contract …); what it means is `kind`'s."""
 
     tenant: str
@@ -247,7 +247,7 @@ class RegistryRow(Word, kw_only=False):
     body: bytes
 
 
-class PlanItemRow(Word, kw_only=False):
+class PlanItemRow(Word, kw_only=False, gc=False, array_like=True):
     """One record of a retention plan.
 
     Attributes:
