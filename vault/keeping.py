@@ -18,7 +18,7 @@ from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
 from vault.crypto.wrap import log_secret_context, secret_context
-from vault.errors import Tampered, Unavailable
+from vault.errors import NotFound, Tampered, Unavailable
 from vault.model import Facts, Quiet, Word
 from vault.shelving import Shelving
 from vault.stores.errors import ShelfMoved
@@ -81,6 +81,18 @@ class Keeping(Shelving):
         key = self._shelf_key(row.shelf, row.generation)
         context = secret_context(self._tenant, row.shelf, row.generation, row.record, row.version)
         return key.unwrap(row.wrapped, context)
+
+    def past_secret(self, record: str, version: int) -> bytes:
+        """The secret of a version that was replaced.
+
+        Raises:
+            NotFound: It is gone: erased by rule.
+        """
+        for row in self.store.versions(self._tenant, [record]):
+            if row.version == version:
+                context = secret_context(self._tenant, row.shelf, row.generation, record, version)
+                return self._shelf_key(row.shelf, row.generation).unwrap(row.wrapped, context)
+        raise NotFound
 
     def log_secret(self, row: HeadKeyRow | SubjectRow) -> bytes:
         """The log secret `u` of a record's subject."""

@@ -67,26 +67,41 @@ class Item:
     Attributes:
         id: What was asked for: a record's id, or `KIND:EXTERNAL_ID`; an error speaks of it and of no other.
         record: The record it names, "" if it names none.
+        at: µs UTC at which the version wanted was the latest; None for the one that is it now.
+        version, parts: That version, and the compartments it is sealed in.
     """
 
     __slots__ = (
+        "at",
         "decision",
         "error",
         "fields",
         "held",
         "id",
         "log_secret",
+        "parts",
         "record",
         "ref",
         "secret",
+        "version",
         "whole",
     )
 
-    def __init__(self, *, id: str, record: str = "", error: VaultError | None = None) -> None:  # noqa: A002 - the field's word
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the field's word
+        record: str = "",
+        error: VaultError | None = None,
+        at: int | None = None,
+    ) -> None:
         self.id = id
         self.record = record
         self.error = error
         self.whole = False
+        self.at = at
+        self.version = 0
+        self.parts: tuple[str, ...] = ()
         self.held: Held | None = None
         self.decision: Decision | None = None
         self.secret = b""
@@ -133,7 +148,7 @@ class Item:
             record=self.record,
             ref=self.ref,
             kind=self.held.kind,
-            version=self.held.row.version,
+            version=self.version,
             state=self.held.facts.state,
             fields=self.fields,
             receipt=receipt,
@@ -201,11 +216,27 @@ class Opener:
             item.decision = self._t.decide(grant, held.kind, fields, action)
             if held.facts.state not in item.decision.states:
                 raise Denied("the record is restricted", code="restricted")
-            item.secret = self._t.keeping.record_secret(held.row)
+            self._choose(item, held)
         except ShelfMoved:
             raise
         except VaultError as refusal:
             item.refuse(refusal, whole=refusal.code not in {"not_found", "restricted", "integrity"})
+
+    def _choose(self, item: Item, held: Held) -> None:
+        """Choose the version to open: the latest, or the one that was it at the instant asked for.
+
+        Raises:
+            NotFound: The record was not there yet, or that version has gone by its rule.
+        """
+        item.version, item.parts = held.row.version, held.facts.parts
+        if item.at is None or item.at >= held.facts.since:
+            item.secret = self._t.keeping.record_secret(held.row)
+            return
+        then = next((past for past in held.facts.past if past.since <= item.at < past.until), None)
+        if then is None:
+            raise NotFound
+        item.version, item.parts = then.version, then.parts
+        item.secret = self._t.keeping.past_secret(held.row.record, then.version)
 
     def in_scope(self, grant: Grant, held: Held) -> None:
         """A case-bound token reaches the records of its cases alone; others look missing (DESIGN 6).
@@ -236,7 +267,7 @@ class Opener:
         if layout is None:
             layout = layouts[id(decision)] = _Layout(decision, self._t.schema.kind(held.kind))
         try:
-            values, item.ref = self._values(item, held, layout, payloads)
+            values, item.ref = self._values(item, layout, payloads)
             self._confirm_ref(item, held)
         except VaultError as error:
             item.refuse(error)
@@ -247,14 +278,14 @@ class Opener:
         item.fields = fields
 
     def _values(
-        self, item: Item, held: Held, layout: _Layout, payloads: dict[tuple[str, int, str], PayloadRow]
+        self, item: Item, layout: _Layout, payloads: dict[tuple[str, int, str], PayloadRow]
     ) -> tuple[dict[str, msgspec.Raw], str | None]:
         values: dict[str, msgspec.Raw] = {}
         for compartment, names in layout.keep.items():
-            row = payloads.get((item.record, held.row.version, compartment))
+            row = payloads.get((item.record, item.version, compartment))
             if row is not None:
                 values |= self._open(row, item.secret, names)
-            elif compartment in held.facts.parts:
+            elif compartment in item.parts:
                 raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
         ref = values.pop(REF, None)
         return values, _ref(ref) if ref is not None else None

@@ -106,7 +106,8 @@ class Purger:
             doomed = before | {h.row.record for h in fresh}
             going = [h for record, h in held.items() if record in doomed]
             closed = self._closed(going, doomed)
-            orphans = sum(self._count(subject) for subject in closed & {h.row.subject for h in fresh})
+            names = {name for h in fresh for name in (h.row.subject, h.facts.origin)}
+            orphans = sum(self._count(subject) for subject in closed & names)
             now = page.registry.get(Plan, plan.id)
             page.put(
                 msgspec.structs.replace(now, erased=now.erased + len(fresh), orphans=now.orphans + orphans)
@@ -117,6 +118,7 @@ class Purger:
         """The subjects of these records of whom no other record stays."""
         of_subject = self._t.stores.records.of_subject
         subjects = {h.row.subject for h in going}
+        subjects |= {h.facts.origin for h in going if h.facts.origin}
         return {subject for subject in subjects if set(of_subject(self._t.name, subject)) <= doomed}
 
     def _count(self, subject: str) -> int:

@@ -18,7 +18,7 @@ from typing import Final
 
 from vault.access.tokens import Credential
 from vault.batching import Batcher, Job
-from vault.config import today
+from vault.config import iso, today
 from vault.crypto import mac
 from vault.errors import Denied, Invalid, NotFound, VaultError
 from vault.journal import Page
@@ -36,12 +36,18 @@ MAX_FOUND: Final = 50
 class ReadJob(Job[Disclosure]):
     """One caller's read in a batch."""
 
-    __slots__ = ("action", "fields", "grant", "ids", "items", "search", "slots")
+    __slots__ = ("action", "at", "fields", "grant", "ids", "items", "search", "slots")
 
     def __init__(
-        self, grant: Grant, ids: Sequence[str], fields: tuple[str, ...] | None, search: Search | None = None
+        self,
+        grant: Grant,
+        ids: Sequence[str],
+        fields: tuple[str, ...] | None,
+        search: Search | None = None,
+        at: int | None = None,
     ) -> None:
         super().__init__()
+        self.at = at
         self.grant = grant
         self.ids = ids
         self.fields = fields
@@ -71,7 +77,12 @@ class Reading:
     # --- verbs --------------------------------------------------------------------------------------
 
     def read(
-        self, credential: Credential, ids: Sequence[str], *, fields: tuple[str, ...] | None = None
+        self,
+        credential: Credential,
+        ids: Sequence[str],
+        *,
+        fields: tuple[str, ...] | None = None,
+        as_of: int | None = None,
     ) -> Disclosure:
         """Read records; `fields` None gives every field at the highest view granted.
 
@@ -79,12 +90,13 @@ class Reading:
             credential: The token with its key.
             ids: Record ids, or external ids as `KIND:EXTERNAL_ID`.
             fields: The fields wanted.
+            as_of: µs UTC: show the version that stood then, for purposes that reach past versions.
 
         Raises:
             Denied: Token, role, purpose or fields rule it out for the whole request.
             LogUnavailable: The entries could not be made durable; nothing was released.
         """
-        return self._batcher.run(self._job(credential, ids, fields)).outcome()
+        return self._batcher.run(self._job(credential, ids, fields, as_of)).outcome()
 
     async def read_async(
         self, credential: Credential, ids: Sequence[str], *, fields: tuple[str, ...] | None = None
@@ -148,14 +160,24 @@ class Reading:
 
     # --- the seven steps -------------------------------------------------------------------------------
 
-    def _job(self, credential: Credential, ids: Sequence[str], fields: tuple[str, ...] | None) -> ReadJob:
+    def _job(
+        self,
+        credential: Credential,
+        ids: Sequence[str],
+        fields: tuple[str, ...] | None,
+        as_of: int | None = None,
+    ) -> ReadJob:
         if len(ids) > MAX_BATCH:
             raise Invalid(f"at most {MAX_BATCH} records a request", code="invalid_batch", remedy="split it")
-        return ReadJob(self._t.authenticate(credential), ids, fields)  # 1 token
+        grant = self._t.authenticate(credential)  # 1 token
+        if as_of is not None and not self._t.policy.past(grant.purpose):
+            self._t.log_denied(grant, "purpose_denied")
+            raise Denied("this purpose reaches no past version", code="purpose_denied")
+        return ReadJob(grant, ids, fields, at=as_of)
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask
-            job.items = [self._item(ident) for ident in job.ids]
+            job.items = [self._item(ident, job.at) for ident in job.ids]
         self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
@@ -166,10 +188,10 @@ class Reading:
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
 
-    def _item(self, ident: str) -> Item:
+    def _item(self, ident: str, at: int | None) -> Item:
         """An item on its way; what no store can hold as an id is missing, and must not spoil the batch."""
         record = self._t.record_of(ident) if ident.isprintable() else None
-        return Item(id=ident, record=record or "", error=None if record else NotFound())
+        return Item(id=ident, record=record or "", error=None if record else NotFound(), at=at)
 
     def _enter(
         self, page: Page, job: ReadJob, entombed: set[str], whos: dict[tuple[int, int], Who], *, over: bool
@@ -214,6 +236,7 @@ class Reading:
             record=item.record if item.subject else "",
             case=",".join(sorted(grant.cases or ())),
             ticket=grant.ticket,
+            detail="" if item.at is None else f"as of {iso(item.at)} version {item.version}",
         )
         if item.error is None:
             key = (id(grant), id(item.decision))

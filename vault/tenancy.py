@@ -249,6 +249,15 @@ class Tenancy:
         """Whether the tenant's contract has ended by this day."""
         return self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
 
+    def demand_contract(self, registry: Registry) -> None:
+        """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).
+
+        Raises:
+            Denied: It has.
+        """
+        if self.contract_over(registry, self.today()):
+            raise Denied("the creditor's contract has ended", code="contract_ended")
+
     def log_denied(self, grant: Grant, code: str, kind: str = "") -> None:
         """One entry for a refusal that concerns no single record."""
         self.journal.log(

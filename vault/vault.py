@@ -10,6 +10,7 @@ from typing import Final, Literal, Self, TypeVar
 from vault import schema as schemas
 from vault.access.policy import Policy, default_text, sandbox_text
 from vault.access.policy_lint import demand_sound
+from vault.amending import Amending
 from vault.auditing import Auditing
 from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
@@ -32,7 +33,7 @@ SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
-Room = TypeVar("Room", Reading, Writing, Auditing, Erasing, Granting)
+Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting)
 
 
 class Vault:
@@ -247,6 +248,10 @@ class Vault:
         """The room of those who bring data in; a node without every key has none."""
         return self._room(Writing, tenant)
 
+    def amending(self, tenant: str = MAIN) -> Amending:
+        """The room of those who put records right; a node without every key has none."""
+        return self._room(Amending, tenant)
+
     def auditing(self, tenant: str = MAIN) -> Auditing:
         """The room of auditors."""
         return self._room(Auditing, tenant)
@@ -263,7 +268,7 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if not tenancy.keys.whole and kind in {Writing, Erasing, Granting}:
+            if not tenancy.keys.whole and kind in {Writing, Amending, Erasing, Granting}:
                 raise Denied(
                     "this node serves masked reads only", code="audience_denied", remedy="ask a whole node"
                 )

@@ -18,7 +18,6 @@ from vault.deriving import Deriver
 from vault.errors import Denied
 from vault.intake import Export, open_export
 from vault.intake.report import Report
-from vault.journal import Page
 from vault.matching import Incoming
 from vault.model import Draft, Grant, Happening, Whom, Word
 from vault.stocking import Stocked, Stocker
@@ -109,7 +108,7 @@ class Writing:
             Denied: The token doesn't allow it, or the creditor's contract has ended.
         """
         with self._t.acting(credential, "import") as (grant, page):
-            self._demand_contract(page)
+            self._t.demand_contract(page.registry)
         self.sweep()
         export = open_export(
             path,
@@ -164,7 +163,7 @@ class Writing:
             Denied: The token doesn't allow it, or the creditor's contract has ended.
         """
         with self._t.acting(credential, "write") as (grant, page):
-            self._demand_contract(page)
+            self._t.demand_contract(page.registry)
         self.sweep()
         done = self._stocker.store_all(
             [Incoming(drafts=(draft,)) for draft in drafts],
@@ -186,15 +185,6 @@ class Writing:
         except Denied as refusal:
             self._t.log_denied(grant, refusal.code)
             raise
-
-    def _demand_contract(self, page: Page) -> None:
-        """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).
-
-        Raises:
-            Denied: It has.
-        """
-        if self._t.contract_over(page.registry, self._t.today()):
-            raise Denied("the creditor's contract has ended", code="contract_ended")
 
     def sweep(self) -> int:
         """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""

@@ -12,6 +12,7 @@ from kit import Made, attempt, borrowers, make_vault, promise, shown, sql, value
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, Tampered
+from vault.writing import ImportOptions
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_dry_run_stores_nothing(made: Made) -> None:
         made.file(borrowers(2)),
         kind="borrower",
         report=made.folder / "r.jsonl",
-        dry_run=True,
+        options=ImportOptions(dry_run=True),
     )
     assert made.vault.stores.records.count("main") == 0
 

@@ -110,6 +110,11 @@ class Policy:
         reached = {State.ACTIVE, State.RESTRICTED} if spec and spec.restricted else {State.ACTIVE}
         return frozenset(str(state) for state in reached)
 
+    def past(self, purpose: str) -> bool:
+        """Whether a purpose reaches versions that were replaced."""
+        spec = self.file.purposes.get(purpose)
+        return spec is not None and spec.past
+
     def allow(self, grant: Grant, action: str) -> None:
         """Let a verified token do one thing, or refuse.
 

@@ -31,12 +31,14 @@ class PurposeSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         restricted: Whether it reaches records in state RESTRICTED (PIPL 47 ¶2).
+        past: Whether it reaches versions that were replaced: what stood there on a day in dispute.
     """
 
     zh: str
     basis: int | None = None
     parent: str = ""
     restricted: bool = False
+    past: bool = False
     source: str = ""
 
 

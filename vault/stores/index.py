@@ -73,6 +73,16 @@ _ATTRIBUTES: Final = Lookup(
     lambda keys: select(_A.record, _A.name, _A.value).where(_A.tenant == _TENANT, _A.record.in_(keys)),
     "tenant",
 )
+_TWIN: Final = blind.alias("twin").c
+_DOUBLES: Final = Statement(
+    select(_B.digest, _B.record).where(
+        _B.tenant == _TENANT, _B.kind == bindparam("kind"), _B.field == bindparam("field"),
+        exists().where(
+            _TWIN.tenant == _B.tenant, _TWIN.kind == _B.kind, _TWIN.field == _B.field,
+            _TWIN.digest == _B.digest, _TWIN.record != _B.record,
+        ),
+    )
+)  # fmt: skip
 _COUNT: Final = Statement(
     select(func.count()).select_from(attributes).where(_A.tenant == _TENANT, _A.name == _MARKER)
 )
@@ -184,6 +194,13 @@ class IndexStore(Store):
         for digest, record in sorted(set(_FIND.rows(self.db.session(), (tenant, kind, field), digests))):
             found[digest].append(record)
         return dict(found)
+
+    def doubles(self, tenant: str, kind: str, field: str) -> list[list[str]]:
+        """Group the records of a kind that share a digest of a field, where more than one does; in order."""
+        found: defaultdict[bytes, list[str]] = defaultdict(list)
+        for digest, record in _DOUBLES.rows(self.db.session(), tenant=tenant, kind=kind, field=field):
+            found[digest].append(record)
+        return sorted(sorted(records) for records in found.values())
 
     def select(
         self,

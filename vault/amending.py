@@ -1,0 +1,155 @@
+"""Amending: records put right, people merged and split (PIPL 8, 46).
+
+Nothing is overwritten: every change makes a new version under a fresh secret, and what stood before stays,
+sealed, until its rule ends it. The entry comes first, and names the person it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault.access.tokens import Credential
+from vault.correcting import Changes, Corrector
+from vault.crypto.ids import new_id
+from vault.errors import Invalid
+from vault.keeping import Held
+from vault.model import Grant, Happening, Whom, Word
+from vault.preparing import ID_NUMBER
+from vault.stocking import Stocker
+from vault.tenancy import Tenancy
+
+
+class Corrected(Word):
+    """A record put right: the version it has now, and the fields that changed."""
+
+    record: str
+    version: int
+    fields: list[str]
+
+
+class Moved(Word):
+    """Records that belong to another person now; `subject` is "" where each went back to whom it was of."""
+
+    subject: str
+    records: list[str]
+
+
+class Amending:
+    """The room of those who answer for what is held being right."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._stocker = Stocker(tenancy)
+        self._corrector = Corrector(tenancy, self._stocker)
+
+    def correct(
+        self,
+        credential: Credential,
+        ident: str,
+        changes: Changes,
+        *,
+        reason: str,
+        expect: int | None = None,
+    ) -> Corrected:
+        """Put a record right (PIPL 46): a new version under a fresh secret; the old one stays for disputes.
+
+        Args:
+            credential: Must allow `write`.
+            ident: A record id, or an external id as `KIND:EXTERNAL_ID`.
+            changes: New text by field; None takes the value away.
+            reason: Why; it goes into the entry's sealed body.
+            expect: The version the caller believes to be the latest.
+
+        Raises:
+            Invalid: No reason, a wrong field or value, or another version stands.
+            NotFound: No such record within reach.
+            Denied: The token doesn't allow it, or the record is RESTRICTED.
+        """
+        self._demand_reason(reason)
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "write") as (grant, page):
+                self._t.demand_contract(page.registry)
+                held = self._corrector.held(grant, page, [ident])[ident]
+                ready, fields = self._corrector.corrected(held, changes, expect)
+                version = ready.place.version if ready else held.row.version
+                detail = f"correct {','.join(fields) or 'nothing'} version={version}"
+                page.add(self._about(grant, held, detail, reason))
+            if ready is not None:
+                self._stocker.replace([(ready, held)])
+        return Corrected(record=held.row.record, version=version, fields=fields)
+
+    def merge(self, credential: Credential, into: str, other: str, *, reason: str) -> Moved:
+        """Let all records of one borrower be of another: the same person was found twice.
+
+        Nothing is joined into one record, so `split` undoes it. Each record gets a new version under the
+        other person's id, and an entry; the access report of the one then covers both.
+
+        Raises:
+            Invalid: No reason, or the two are one person already.
+            NotFound: One of them is not within reach.
+        """
+        self._demand_reason(reason)
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "write") as (grant, page):
+                self._t.demand_contract(page.registry)
+                both = self._corrector.held(grant, page, [into, other])
+                subject, gone = both[into].row.subject, both[other].row.subject
+                if subject == gone:
+                    raise Invalid(
+                        "they are one person already", code="invalid_subject", field="record",
+                        remedy="name two borrowers",
+                    )  # fmt: skip
+                ids = self._t.stores.records.of_subject(self._t.name, gone)
+                found = self._corrector.held(grant, page, ids).values()
+                held = [h for h in found if h.row.subject == gone]
+                moved = self._corrector.moved(held, subject)
+                for h in held:
+                    page.add(self._about(grant, h, f"merge into {subject}", reason))
+            self._stocker.replace(moved)
+        return Moved(subject=subject, records=[h.row.record for h in held])
+
+    def split(
+        self, credential: Credential, idents: Sequence[str], *, reason: str, new: bool = False
+    ) -> Moved:
+        """Give records that were merged back to whom they were of; or, with `new`, to a person of their own.
+
+        Raises:
+            Invalid: No reason, or a record that was never moved.
+            NotFound: One of them is not within reach.
+        """
+        self._demand_reason(reason)
+        subject = new_id("s") if new else None
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "write") as (grant, page):
+                self._t.demand_contract(page.registry)
+                held = list(self._corrector.held(grant, page, idents).values())
+                moved = self._corrector.moved(held, subject)
+                for ready, h in moved:
+                    page.add(self._about(grant, h, f"split off to {ready.place.subject}", reason))
+            self._stocker.replace(moved, [subject] if subject else [])
+        return Moved(subject=subject or "", records=[h.row.record for h in held])
+
+    def duplicates(self, credential: Credential) -> list[list[str]]:
+        """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
+        t = self._t
+        with t.acting(credential, "write") as (grant, page):
+            who = t.who(grant, about="borrower")
+            page.add(Happening(kind="search", who=who, whom=Whom(detail="borrowers with one ID number")))
+        return t.stores.index.doubles(t.name, "borrower", ID_NUMBER)
+
+    @staticmethod
+    def _demand_reason(reason: str) -> None:
+        if not reason.strip():
+            raise Invalid(
+                "a reason is missing", code="invalid_reason", field="reason", remedy="say why, in a few words"
+            )
+
+    def _about(self, grant: Grant, held: Held, detail: str, reason: str) -> Happening:
+        """An entry about one record that is written."""
+        return Happening(
+            kind="write",
+            who=self._t.who(grant, about=held.kind),
+            whom=Whom(subject=held.row.subject, record=held.row.record, ticket=reason, detail=detail),
+            secret=self._t.keeping.log_secret(held.row),
+            shelf=held.row.log_shelf,
+        )
