@@ -2,7 +2,7 @@
 
 A cell that a spreadsheet would compute, round or turn into a date gets an apostrophe before it, which our own
 intake takes off again: an export read back gives the identical values. The other known ways were refused:
-`="…"` is a formula itself, and a tab is one of the signs that start one (OWASP, CSV Injection).
+`="…"` is a formula itself, and a tab is one of the signs that start one (OWASP ASVS 5.0, 1.2.10; CWE-1236).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 STDOUT: Final = Path("-")
 MARK: Final = "'"
-FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
-"""What starts a formula in one spreadsheet or another (OWASP, CSV Injection), full-width forms included."""
+FORMULA: Final = frozenset("=+-@\t\0\r\n＝＋－＠")
+"""What starts a formula in one spreadsheet or another: OWASP ASVS 5.0, 1.2.10; from CR on out of caution."""
 _COMPUTED: Final = frozenset({"date", "money", "integer"})
 """Types that a spreadsheet may take for what they are: amounts of at most 14 digits, days, counts."""
 _NUMBER: Final = re.compile(r"[0-9][0-9 .,:/%()-]*(?:[eE][+-]?[0-9]+)?", re.ASCII)
