@@ -37,7 +37,8 @@ _NUMBER: Final = re.compile(r"[0-9][0-9 .,:/%()-]*(?:[eE][+-]?[0-9]+)?", re.ASCI
 _SHORT: Final = re.compile(r"0|[1-9][0-9]{0,10}", re.ASCII)
 """Digits that a spreadsheet shows and keeps as they are: no zero before them, eleven at most."""
 _BRACKETS: Final = dict.fromkeys(map(ord, "()[]（）【】"), " ")
-_ABOUT: Final = ("record", "ref", "kind", "version", "state", "entry")
+_ABOUT: Final = ("record.id", "record.ref", "record.kind", "record.version", "record.state", "record.entry")
+"""What is said of the record itself; no kind is called `record`, so no field can have such a title."""
 
 
 def cell(text: str, kind: str = "ref") -> str:
