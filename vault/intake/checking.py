@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from vault.errors import Invalid
 from vault.intake import Export, shapes
 from vault.intake.explaining import (
     ColumnCheck,
@@ -22,9 +23,9 @@ from vault.intake.explaining import (
     error_of,
     filled,
     listed,
-    type_of,
 )
-from vault.intake.headers import Column, missing_required, understand
+from vault.intake.headers import Column, match, missing_required, understand
+from vault.intake.rows import reader
 from vault.intake.source import Record, Source
 from vault.model import Word
 from vault.schema import Schema
@@ -104,7 +105,8 @@ def check(
     header = _has_header(source.header, schema, kind)
     if header:
         columns = understand(source.header, schema, kind, mapping)
-        missing, problems = missing_required(columns, schema, kind), _doubles(columns)
+        missing = missing_required(columns, schema, kind)
+        problems = _doubles(columns) or ([] if missing else _refusals(source.header, schema, kind, mapping))
     else:
         columns = [Column(index=i, title=f"column {i + 1}", target=None) for i in range(len(source.header))]
         records.insert(0, Record(number=0, cells=source.header, problem="", consumed=0))
@@ -171,6 +173,17 @@ def _doubles(columns: Sequence[Column]) -> list[Fault]:
     ]
 
 
+def _refusals(
+    header: Sequence[str], schema: Schema, kind: str, mapping: Mapping[str, str] | None
+) -> list[Fault]:
+    """What else an import would refuse the header row for."""
+    try:
+        match(header, schema, kind, mapping)
+    except Invalid as error:
+        return [Fault(code=error.code, message=error.message, remedy=error.remedy, count=1)]
+    return []
+
+
 def _rows_at_fault(export: Export, columns: Sequence[Column], looked: int) -> tuple[Faults, int]:
     """What an import would refuse of the first rows, and how many of them."""
     titles = {column.target: column.title for column in columns}
@@ -191,8 +204,9 @@ def _cells_at_fault(
     faults: Faults = {}
     for column in columns:
         if column.target:
+            read = reader(schema, column)
             for text in filled(column.index, records):
-                error = error_of(type_of(schema, column.target), text)
+                error = error_of(read, text)
                 if error is not None:
                     counted = faults.setdefault(column.target, Counter())
                     counted[error.code, error.message, error.remedy] += 1

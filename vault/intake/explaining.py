@@ -10,6 +10,7 @@ from typing import Final
 from vault.errors import Invalid
 from vault.intake import shapes, values
 from vault.intake.headers import COMPUTING, Column, aliases, never_enters, title_key
+from vault.intake.rows import reader
 from vault.intake.source import Record
 from vault.model import Word
 from vault.schema import FieldSpec, Schema
@@ -24,6 +25,8 @@ _ALSO: Final[Mapping[str, frozenset[str]]] = {
 }
 """Field types that a guessed type fits, where they are not that type alone."""
 
+Read = Callable[[str], str]
+"""A cell to its canonical text; raises `Invalid`."""
 Mask = Callable[[str, str], str]
 """Mask's name and canonical text to what may be shown of it; `***` if nothing."""
 Faults = dict[str, Counter[tuple[str, str, str]]]
@@ -93,16 +96,16 @@ class Explainer:
         cells = list(filled(column.index, self._records))
         if column.target is None:
             return self._stored_nowhere(column, cells, missing)
-        kind = type_of(self._schema, column.target)
+        read = reader(self._schema, column)
         faults = listed(self._faults.get(column.target, Counter()))
-        errors = [text for text in cells if error_of(kind, text) is not None]
+        errors = [text for text in cells if error_of(read, text) is not None]
         at_fault = sum(fault.count for fault in faults if fault.code != "invalid_required")
         valid = max(len(cells) - max(len(errors), at_fault), 0)
         like = shapes.looks_like(cells) if valid < _DOUBTFUL * len(cells) else ""
         return ColumnCheck(
             number=column.index + 1, title=column.title, target=column.target,
             why="used_only" if column.target in COMPUTING else "", how=column.how,
-            filled=len(cells), valid=valid, faults=faults, samples=self._samples(column.target, kind, cells),
+            filled=len(cells), valid=valid, faults=faults, samples=self._samples(column.target, read, cells),
             shapes=shapes.commonest(errors), looks_like=like,
             proposals=self._proposals(like, column, missing),
         )  # fmt: skip
@@ -134,23 +137,21 @@ class Explainer:
 
     def _why(self, column: Column) -> str:
         cell = self._header[column.index]
-        if never_enters(cell) and column.title != f"column {column.index + 1}":
+        if never_enters(cell):
             return "never_stored"
         if column.how == "map":
             return "left_out"
         return "computed_only" if title_key(cell) in self._bands else "unknown"
 
-    def _samples(self, target: str, kind: str, cells: Iterable[str]) -> list[str]:
+    def _samples(self, target: str, read: Read, cells: Iterable[str]) -> list[str]:
         """Valid values behind the mask.
 
         Words of an unmasked field are shown only where they repeat: a name that strayed into such a column
         mostly stands there once.
         """
         spec = _spec(self._schema, target)
-        canonical = Counter(
-            values.normalise(kind, text) for text in cells if error_of(kind, text) is None
-        )  # fmt: skip
-        rare = spec is not None and spec.mask == "none" and kind in {"code", "relation", "text"}
+        canonical = Counter(read(text) for text in cells if error_of(read, text) is None)
+        rare = spec is not None and spec.mask == "none" and spec.type in {"code", "relation", "text"}
         usable = (text for text, count in canonical.items() if not rare or count >= _REPEATED)
         shown = (self._mask(spec.mask if spec else "none", text) for text in usable)
         return list(itertools.islice(dict.fromkeys(text for text in shown if text.strip("*")), _SAMPLES))
@@ -186,10 +187,10 @@ def filled(index: int, records: Iterable[Record]) -> Iterator[str]:
                 yield text
 
 
-def error_of(kind: str, text: str) -> Invalid | None:
-    """Why a text is no value of a type; None if it is one."""
+def error_of(read: Read, text: str) -> Invalid | None:
+    """Why a cell can't be read; None if it can."""
     try:
-        values.normalise(kind, text)
+        read(text)
     except Invalid as error:
         return error
     return None
