@@ -196,7 +196,7 @@ def test_a_file_without_rows_could_be_imported(tmp_path: Path) -> None:
 def test_an_unknown_kind_and_a_bad_map_are_errors(tmp_path: Path) -> None:
     """What the caller named wrongly is no finding about the file."""
     with pytest.raises(Invalid, match="no import for this kind"):
-        checked(tmp_path, HEADER, kind="loan")
+        checked(tmp_path, HEADER, kind="suppression")
     with pytest.raises(Invalid, match="names no column"):
         checked(tmp_path, HEADER + ROWS, mapping={"无此列": "borrower.name"})
 

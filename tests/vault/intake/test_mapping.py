@@ -61,7 +61,8 @@ def test_a_proposal_taken_up_is_understood(tmp_path: Path) -> None:
     path = tmp_path / "m.toml"
     found = checked(tmp_path, header + "".join(f"AJ-{i},张三\n" for i in range(4)))
     lines = map_text(["编号", "大名"], found).splitlines()
-    taken = [line[2:] for line in lines if line.startswith(('# "编号" = "loan', '# "大名" = "borrower'))]
+    wanted = ('# "编号" = "loan.case_number"', '# "大名" = "borrower.name"')
+    taken = [line[2:] for line in lines if line.startswith(wanted)]
     path.write_text("[columns]\n" + "\n".join(taken), "utf-8")
     again = checked(tmp_path, header + "AJ-1,张三\n", mapping=read_map(path))
     assert (len(taken), again.importable) == (2, "yes")
