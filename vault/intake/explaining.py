@@ -100,12 +100,14 @@ class Explainer:
         faults = listed(self._faults.get(column.target, Counter()))
         errors = [text for text in cells if error_of(read, text) is not None]
         at_fault = sum(fault.count for fault in faults if fault.code != "invalid_required")
-        valid = max(len(cells) - max(len(errors), at_fault), 0)
-        like = shapes.looks_like(cells) if valid < _DOUBTFUL * len(cells) else ""
+        unread = sum(column.index in getattr(record, "faults", ()) for record in self._records)
+        count = len(cells) + unread
+        valid = max(count - max(len(errors) + unread, at_fault), 0)
+        like = shapes.looks_like(cells) if valid < _DOUBTFUL * count else ""
         return ColumnCheck(
             number=column.index + 1, title=column.title, target=column.target,
             why="used_only" if column.target in COMPUTING else "", how=column.how,
-            filled=len(cells), valid=valid, faults=faults, samples=self._samples(column.target, read, cells),
+            filled=count, valid=valid, faults=faults, samples=self._samples(column.target, read, cells),
             shapes=shapes.commonest(errors), looks_like=like,
             proposals=self._proposals(like, column, missing),
         )  # fmt: skip

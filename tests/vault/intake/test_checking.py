@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from vault.intake import open_export
 from vault.intake.checking import Checked, check
 from vault.intake.csvfile import inspect
 from vault.intake.explaining import ColumnCheck
+from vault.intake.source import Record
 from vault.schema import builtin
 
 TODAY = dt.date(2026, 3, 10)
@@ -79,6 +81,34 @@ def test_faults_are_counted_by_what_is_wrong(tmp_path: Path) -> None:
     assert column(found, "证件号").faults[0].remedy == "compare each digit with the document"
     assert [(one.code, one.count) for one in found.faults] == [("invalid_row", 1)]
     assert not any(one.message.startswith("手机") for one in phone.faults)
+
+
+GONE = Invalid("digits are gone", code="invalid_digits", remedy="format the column as text")
+
+
+class Faulty(Record):
+    """A record of a format that can't read every cell."""
+
+    faults: dict[int, Invalid] = msgspec.field(default_factory=dict)
+
+
+class Typed:
+    """A source of such records: the second has a number whose digits are gone, and an empty cell for it."""
+
+    encoding, format, size, header = "xlsx", "xlsx", 1, ["案件编号", "姓名", "手机"]
+
+    def records(self) -> Iterator[Record]:
+        """Two records."""
+        yield Faulty(number=1, cells=["AJ-1", "张三", "15412340001"], problem="", consumed=0)
+        yield Faulty(number=2, cells=["AJ-2", "李四", ""], problem="", consumed=1, faults={2: GONE})
+
+
+def test_a_cell_that_its_format_cannot_read_is_filled_and_not_valid() -> None:
+    """It stands empty in the record, and isn't taken for blank; formats without delimiters have none."""
+    found = check(Typed(), builtin(), kind="borrower", today=TODAY, mask=mask)
+    phone = column(found, "手机")
+    assert (phone.filled, phone.valid) == (2, 1)
+    assert (found.format, found.delimiter) == ("xlsx", "")
 
 
 def test_what_is_refused_is_what_an_import_refuses(tmp_path: Path) -> None:
