@@ -29,17 +29,30 @@ def import_(
         Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Explain columns and first rows; needs no token, stores nothing.")
+    ] = False,
+    write_map: Annotated[
+        Path | None, typer.Option("--write-map", help="With --check: write a map file to mend.")
+    ] = None,
 ) -> int:
     """Import an export: good rows are stored, bad ones named in a report without their values."""
     from vault.writing import ImportOptions
 
     out = call.out
+    if check or write_map is not None:
+        from cli import checking
+
+        return checking.explain(
+            call, file, kind=kind, mapping=mapping, encoding=encoding, write_map=write_map, alone=check
+        )
     options = ImportOptions(encoding=encoding, mapping=mapping, dry_run=dry_run)
     with call.open() as vault, out.progress("import") as progress:
         credential = call.credential(vault, "importer", "import")
         done = vault.writing(call.tenant).import_file(
             credential, file, kind=kind, report=report or _report(call.folder), options=options,
-            progress=progress,
+            progress=progress, counted=None if progress is None else progress.count,
         )  # fmt: skip
     if out.json:
         out.document(done)

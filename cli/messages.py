@@ -79,6 +79,88 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "import.report": ("What was rejected and why: {report}", "拒收原因见：{report}"),
     "import.unknown": ("Columns not stored: {columns}", "未存储的列：{columns}"),
     "import.dry": ("Dry run: nothing was stored.", "试运行：未存储任何数据。"),
+    "check.format": ("format", "格式"),
+    "check.encoding": ("encoding", "编码"),
+    "check.delimiter": ("delimiter", "分隔符"),
+    "check.rows": ("rows", "行数"),
+    "check.looked": ("looked at", "已查看"),
+    "check.refused": ("refused", "将拒收"),
+    "check.many": ("many", "很多"),
+    "check.column": ("column", "列"),
+    "check.title": ("title", "表头"),
+    "check.field": ("field", "字段"),
+    "check.how": ("known by", "依据"),
+    "check.filled": ("filled", "有值"),
+    "check.valid": ("valid", "有效"),
+    "check.samples": ("masked samples", "脱敏样例"),
+    "check.note": ("note", "说明"),
+    "check.code": ("code", "代码"),
+    "check.count": ("count", "次数"),
+    "check.problem": ("problem", "问题"),
+    "check.remedy": ("remedy", "处理办法"),
+    "check.by.comma": ("comma", "逗号"),
+    "check.by.tab": ("tab", "制表符"),
+    "check.by.semicolon": ("semicolon", "分号"),
+    "check.by.bar": ("bar", "竖线"),
+    "check.how.exact": ("exact title", "字段名"),
+    "check.how.alias": ("alias", "常用表头"),
+    "check.how.map": ("map", "映射文件"),
+    "check.how.content": ("content (a guess)", "内容（猜测）"),
+    "check.why.unknown": ("not stored: unknown", "不存储：未知列"),
+    "check.why.left_out": ("not stored: left out by the map", "不存储：映射文件排除"),
+    "check.why.never_stored": (
+        "never stored: C3 data or an address book",
+        "禁止存储：C3 类信息或通讯录",
+    ),
+    "check.why.computed_only": ("not stored: computed by the vault", "不存储：由保险库计算"),
+    "check.why.used_only": ("used for computing, not stored", "仅用于计算，不存储"),
+    "check.proposed": ("by its content perhaps {fields}", "按内容可能是 {fields}"),
+    "check.looks": ("its content looks like {type}", "内容像{type}"),
+    "check.type.mobile": ("mobile numbers", "手机号码"),
+    "check.type.landline": ("landline numbers", "固定电话"),
+    "check.type.phone": ("telephone numbers", "电话号码"),
+    "check.type.id_number": ("ID numbers", "居民身份证号码"),
+    "check.type.bank_card": ("bank card numbers", "银行卡号"),
+    "check.type.date": ("dates", "日期"),
+    "check.type.money": ("amounts", "金额"),
+    "check.type.email": ("e-mail addresses", "电子邮箱"),
+    "check.type.name": ("names", "姓名"),
+    "check.type.ref": ("the rows' own numbers", "各行自己的编号"),
+    "check.shape.digits": ("{count} digits", "{count} 位数字"),
+    "check.shape.chars": ("{count} characters", "{count} 个字符"),
+    "check.shape.han": ("Chinese text, {count} characters", "中文 {count} 字"),
+    "check.shape.latin": ("Latin letters", "拉丁字母"),
+    "check.shape.email": ("like an e-mail address", "形似邮箱"),
+    "check.shape.date": ("like a date", "形似日期"),
+    "check.shape.number": ("like an amount", "形似金额"),
+    "check.shape.lost_digits": ("digits lost in a spreadsheet", "数字被电子表格破坏"),
+    "check.shape.masked": ("already masked", "已脱敏"),
+    "check.shape.long": ("long text", "长文本"),
+    "check.and": ("; ", "；"),
+    "check.missing": ("No column gives: {fields}", "缺少必需的列：{fields}"),
+    "check.yes": (
+        "It could be imported as it is ({looked} rows looked at; nothing was stored).",
+        "可以直接导入（已查看 {looked} 行；未存储任何数据）。",
+    ),
+    "check.partly": (
+        "It could be imported; of {looked} rows looked at {refused} would be refused. Nothing was stored.",
+        "可以导入，但已查看的 {looked} 行中有 {refused} 行将被拒收。未存储任何数据。",
+    ),
+    "check.no": (
+        "It can't be imported as it is: mend the file, or name its columns with --map. Nothing was stored.",
+        "不能直接导入：请修改文件，或用 --map 指明各列。未存储任何数据。",
+    ),
+    "check.map": (
+        "Map written to {file}: mend it, then give it to --map.",
+        "映射文件已写入 {file}：修改后用 --map 指定。",
+    ),
+    "export.done": (
+        "{records} records written to {file}: it holds what was released; keep it no longer than needed.",
+        "已将 {records} 条记录写入 {file}：内容即所放出的数据，请勿超期保存。",
+    ),
+    "export.refused": ("{id}: {code}", "{id}：{code}"),
+    "progress.rate": ("{rate}/s", "{rate}/秒"),
+    "progress.rows": ("{rate} rows/s", "{rate} 行/秒"),
     "write.done": (
         "{stored} records stored, {unchanged} unchanged",
         "存入 {stored} 条记录，{unchanged} 条未变",
@@ -185,6 +267,41 @@ _CODES: Final = {
 """Error codes in Chinese; for any other code the English message is shown."""
 
 
+_FAULTS: Final = {
+    "invalid_required": ("必填项为空", "请补填"),
+    "invalid_digits": (
+        "末位数字被电子表格破坏",
+        "请将该列设为文本格式，从来源重新填写并保存",
+    ),
+    "invalid_row": ("行的格式有误", "请在来源中改正该行后重新导出"),
+    "invalid_header": ("表头有误", "请改正表头，或用 --map 指明各列"),
+    "invalid_name": ("不是有效的姓名", "请只填姓名，并核对列是否对应"),
+    "invalid_id_number": ("不是有效的居民身份证号码", "请与证件逐位核对；若被电子表格改动，请按文本重新填写"),
+    "invalid_mobile": ("不是有效的手机号码", "请填写 11 位大陆手机号"),
+    "invalid_landline": ("不是有效的固定电话", "请填写区号、短横线与号码"),
+    "invalid_phone": ("不是有效的电话号码", "请填写 11 位手机号，或带区号的固定电话"),
+    "invalid_bank_card": ("不是有效的银行卡号", "请与卡面逐位核对；若被电子表格改动，请按文本重新填写"),
+    "invalid_email": ("不是有效的电子邮箱", "请填写一个邮箱地址"),
+    "invalid_address": ("不是有效的地址", "请缩短或改正"),
+    "invalid_employer": ("不是有效的单位名称", "请缩短或改正"),
+    "invalid_date": ("不是有效的日期", "请按 年-月-日 填写并与来源核对"),
+    "invalid_money": ("不是有效的金额", "请以元为单位填写数字，最多两位小数"),
+    "invalid_integer": ("不是有效的整数", "请只填数字"),
+    "invalid_datetime": ("不是有效的时间", "请按 年-月-日 时:分 填写并与来源核对"),
+    "invalid_moment": ("不是有效的日期或时间", "请按 年-月-日 或 年-月-日 时:分 填写"),
+    "invalid_duration": ("不是有效的时长", "请填写数字与单位，如 90 秒"),
+    "invalid_term": ("不是有效的期限", "请填写数字与单位，如 12 个月"),
+    "invalid_rate": ("不是有效的利率", "请填写数字与单位，如 18 %"),
+    "invalid_count": ("不是有效的数目", "请只填数字"),
+    "invalid_digest": ("不是有效的摘要值", "请填写完整的 SHA-256 摘要"),
+    "invalid_text": ("不是有效的文本", "请缩短或改正"),
+    "invalid_relation": ("不是有效的关系", "请只填关系，如 朋友"),
+    "invalid_code": ("不是有效的代码", "请使用字母、数字与 - _ . / ( )，不得含长串数字"),
+    "invalid_ref": ("不是有效的编号", "请使用内部编号，不得是证件号、手机号或卡号"),
+}
+"""What is wrong with cells and rows, and what to do, in Chinese; for any other code the English is shown."""
+
+
 def chinese() -> bool:
     """Whether people are spoken to in Chinese: LC_ALL, then LC_MESSAGES, then LANG begins with `zh`."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
@@ -202,6 +319,12 @@ def of_code(code: str, message: str) -> str:
     """An error's sentence; where the locale is Chinese and the catalogue knows the code, Chinese first."""
     known = _CODES.get(code) if chinese() else None
     return f"{known}（{message}）" if known else message
+
+
+def of_fault(code: str, message: str, remedy: str) -> tuple[str, str]:
+    """What is wrong with a cell or row and what to do; where the locale is Chinese, Chinese first."""
+    known = _FAULTS.get(code) if chinese() else None
+    return (f"{known[0]}（{message}）", known[1]) if known else (message, remedy)
 
 
 def remedy(code: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,13 +19,13 @@ from cli import messages
 from vault.errors import VaultError
 
 if TYPE_CHECKING:
+    import rich.progress
     from rich.console import Console
 
 WIDE: Final = 200
 """Columns of a table that goes to a file or pipe: wide enough that nothing is cut."""
 
 Cell = object
-Progress = Callable[[int, int], None]
 
 
 def program() -> str:
@@ -86,17 +87,44 @@ class Output:
         )
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Progress | None]:
+    def progress(self, title: str) -> Iterator[Bar | None]:
         """A progress bar on stderr while a block runs; None where stderr is no terminal."""
         if self.json or not sys.stderr.isatty():
             yield None
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        rate = TextColumn("{task.fields[rate]}")
+        columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
         with Progress(*columns, console=_console(stderr=True)) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield Bar(bar, bar.add_task(title, total=None, rate=""))
+
+
+class Bar:
+    """A progress bar that is running: call it with what is done and the total, in whatever unit."""
+
+    def __init__(self, bar: rich.progress.Progress, task: rich.progress.TaskID) -> None:
+        self._bar = bar
+        self._task = task
+        self._began = time.monotonic()
+        self._rows = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move on; without rows counted, the rate is that of what is done."""
+        self._bar.update(self._task, completed=done, total=total)
+        if not self._rows:
+            self._say("progress.rate", done)
+
+    def count(self, rows: int) -> None:
+        """Say how many rows that is, where `done` is bytes: the rate is theirs from now on."""
+        self._rows = True
+        self._say("progress.rows", rows)
+
+    def _say(self, key: str, done: int) -> None:
+        """The mean rate since the beginning: chunks come in bursts, and a momentary one would jump."""
+        passed = time.monotonic() - self._began
+        if passed > 0:
+            self._bar.update(self._task, rate=messages.text(key, rate=f"{done / passed:,.0f}"))
 
 
 def _console(*, stderr: bool) -> Console:

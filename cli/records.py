@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import parsing, showing
+from cli import exporting, parsing, showing
 from cli.context import Call, command
 from vault.errors import Invalid
 from vault.model import Disclosure, ItemError, Shown
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from vault.reading import Reading
 
 Fields = Annotated[str | None, typer.Option("--fields", help="Only these: a,b.")]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write what is released as CSV; - is stdout.")
+]
 Kind = Annotated[str, typer.Option("--kind", help="The kind of record.")]
 
 
@@ -55,15 +58,20 @@ def list_(
     cursor: Annotated[str | None, typer.Option("--cursor", help="Where the page before ended.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Records a page.")] = 50,
     fields: Fields = None,
+    *,
+    csv: Csv = None,
 ) -> int:
     """List records by their open attributes; every record shown has its entry in the log."""
+    exporting.demand_place(call, csv)
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         page = vault.reading(call.tenant).list_records(
             credential, kind=kind, where=where, sort=sort, cursor=cursor, limit=limit,
             fields=parsing.names(fields),
         )  # fmt: skip
-        if call.out.json:
+        if csv is not None:
+            exporting.export(call, vault, csv, page.items, page.errors, cursor=page.cursor)
+        elif call.out.json:
             call.out.document(page)
         else:
             showing.show(call, vault, page.items, page.errors)
@@ -78,8 +86,11 @@ def read(
     ref: Annotated[list[str] | None, typer.Option("--ref", help="KIND:EXTERNAL_ID; repeatable.")] = None,
     ids_file: Annotated[Path | None, typer.Option("--ids", help="A file of one record id a line.")] = None,
     fields: Fields = None,
+    *,
+    csv: Csv = None,
 ) -> int:
     """Read records, each field as role and purpose allow; every read is in the log before it is shown."""
+    exporting.demand_place(call, csv)
     wanted = list(ids or [])
     if ids_file is not None:
         wanted += parsing.lines(ids_file, call.read(ids_file, "ids"))
@@ -92,7 +103,7 @@ def read(
         credential = call.credential(vault, "collector", "repayment_reminder")
         room = vault.reading(call.tenant)
         found = _in_batches(room, credential, wanted, parsing.names(fields))
-        showing.release(call, vault, found)
+        showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 
 
@@ -115,15 +126,18 @@ def find(
     field: Annotated[str, typer.Option("--field", help="The field to look in; the value comes on stdin.")],
     kind: Kind = "borrower",
     fields: Fields = None,
+    *,
+    csv: Csv = None,
 ) -> int:
     """Find records by a field's exact value, which is read from stdin and never from the command line."""
+    exporting.demand_place(call, csv)
     value = _value(call)
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         found = vault.reading(call.tenant).find(
             credential, field=field, value=value, kind=kind, fields=parsing.names(fields)
         )
-        showing.release(call, vault, found)
+        showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 
 

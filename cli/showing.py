@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli import exporting
 from cli.context import Call
 from cli.output import plain
 from vault.errors import Denied, NotFound, Partial, Tampered, Unavailable
@@ -24,9 +26,11 @@ _EXITS: Final = {
 """Exit codes of single records' refusals; every other one is a denial."""
 
 
-def release(call: Call, vault: Vault, found: Disclosure) -> None:
-    """Print a disclosure."""
-    if call.out.json:
+def release(call: Call, vault: Vault, found: Disclosure, csv: Path | None = None) -> None:
+    """Print a disclosure, or write it as CSV."""
+    if csv is not None:
+        exporting.export(call, vault, csv, found.items, found.errors)
+    elif call.out.json:
         call.out.document(found)
     else:
         show(call, vault, found.items, found.errors)

@@ -92,6 +92,7 @@ class Writing:
         report: Path,
         options: ImportOptions = DEFAULTS,
         progress: Callable[[int, int], None] | None = None,
+        counted: Callable[[int], None] | None = None,
     ) -> Imported:
         """Import an export file: good rows are stored, bad ones named in the report, without values.
 
@@ -102,6 +103,7 @@ class Writing:
             report: Where the rejections go.
             options: How it is taken in.
             progress: Called with bytes consumed and total.
+            counted: Called with the rows read so far.
 
         Raises:
             Invalid: The file as a whole can't be understood; nothing was stored.
@@ -126,6 +128,8 @@ class Writing:
                     self._import_chunk(grant, chunk, tally, dry_run=options.dry_run)
                     if progress is not None:
                         progress(chunk[-1].consumed, export.total_bytes)
+                    if counted is not None:
+                        counted(tally.rows)
         return Imported(
             rows=tally.rows,
             stored=dict(tally.stored),

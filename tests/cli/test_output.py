@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -63,3 +64,23 @@ def test_no_color_is_honoured_on_a_terminal() -> None:
     assert b"\x1b" not in plainly
     assert b"\x1b[" in on_a_terminal()
     assert b"\x1b[" in on_a_terminal(NO_COLOR="")
+
+
+def test_progress_tells_rate_and_time_left() -> None:
+    """On a terminal: rows a second where rows are counted, else what is done, and the time left."""
+    ours, theirs = os.openpty()
+    code = (
+        "import time; from cli.output import Output\n"
+        "with Output(json=False).progress('import') as bar:\n"
+        "    bar(10, 1000); time.sleep(0.2); bar(500, 1000); bar.count(5000); time.sleep(0.2)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], stderr=theirs, check=True,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "rows/s" in seen
+    assert re.search(r"0:00:\d\d", seen)
+    assert "50%" in seen

@@ -21,6 +21,8 @@ _DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−﹣ー─"), "-")
 _NUMBER: Final = {**_SPACES, **_INVISIBLE, **_WIDE_ALL, **_DASHES, 0x3002: ".", 0xFFE5: "¥"}
 _WORDS: Final = {**_SPACES, **_INVISIBLE, **_WIDE_WORDS}
 _FORMULA: Final = re.compile(r'="([^"]*)"')
+_TEXT_MARK: Final = re.compile("'+(?=[=+@＝＋－＠0-9-])")
+"""The mark that what follows is text, not a formula or a number; spreadsheets and our own exports set it."""
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -46,6 +48,8 @@ def fold_number(text: str) -> str:
 def fold_words(kind: str, text: str, longest: int) -> str:
     """Fold a wording: full-width letters and digits, and runs of white space to one space.
 
+    An apostrophe before a sign or digit that a spreadsheet would compute with goes: it is a mark, no text.
+
     Args:
         kind: The type, for the error.
         text: As it stands in the cell.
@@ -55,6 +59,8 @@ def fold_words(kind: str, text: str, longest: int) -> str:
         Invalid: Empty, too long, or with control or replacement characters.
     """
     folded = " ".join((text if text.isascii() else text.translate(_WORDS)).split())
+    if folded[:1] == "'" and (mark := _TEXT_MARK.match(folded)):
+        folded = folded[mark.end() :]
     if not folded:
         raise bad(kind, "empty", "fill the cell or leave the field out")
     if len(folded) > longest:

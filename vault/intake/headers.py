@@ -50,11 +50,13 @@ class Column(Word, frozen=True, kw_only=True):
         index: Its place in the row, from 0.
         title: Its header, or `column N` where the header looks like data.
         target: `kind.field`, or None when it is not stored.
+        how: What decided it: `map`, `exact` (a field's own name or title), `alias`; "" if nothing did.
     """
 
     index: int
     title: str
     target: str | None
+    how: str = ""
 
 
 def read_map(path: Path) -> dict[str, str]:
@@ -95,17 +97,40 @@ def match(
         Invalid: No such layout; a map that names no column or no field; two columns for one field; a
             required field without a column.
     """
-    known = _known(schema, kind)
-    chosen = _chosen(header, mapping or {}, set(known.values()))
-    columns = [
-        Column(
-            index=index, title=_title(index, cell), target=chosen.get(index, known.get(_key(cell))) or None
-        )
-        for index, cell in enumerate(header)
-    ]
+    columns = understand(header, schema, kind, mapping)
     _check_single(columns)
     _check_required(columns, schema, kind)
     return columns
+
+
+def understand(
+    header: Sequence[str], schema: Schema, kind: str, mapping: Mapping[str, str] | None = None
+) -> list[Column]:
+    """What `match` finds, before it demands single and required columns.
+
+    It takes the same arguments.
+
+    Raises:
+        Invalid: No such layout; a map that names no column or no field.
+    """
+    known = _known(schema, kind)
+    chosen = _chosen(header, mapping or {}, set(known.values()))
+    columns = []
+    for index, cell in enumerate(header):
+        target = chosen.get(index, known.get(_key(cell))) or None
+        how = "map" if index in chosen else _how(cell, target, schema)
+        columns.append(Column(index=index, title=_title(index, cell), target=target, how=how))
+    return columns
+
+
+def title_key(title: str) -> str:
+    """What headers are compared by: two are the same column's where their keys are equal."""
+    return _key(title)
+
+
+def never_enters(title: str) -> bool:
+    """Whether a header is one of C3 data or address books, which no map may bring in."""
+    return _NEVER.search(title) is not None
 
 
 def aliases(schema: Schema, kind: str) -> dict[str, list[str]]:
@@ -163,6 +188,17 @@ def _known(schema: Schema, kind: str) -> dict[str, str]:
     return table
 
 
+def _how(title: str, target: str | None, schema: Schema) -> str:
+    """Whether a header is a target's own name or title, or another that leads there."""
+    if target is None:
+        return ""
+    owner, _, name = target.partition(".")
+    titles = {target, name, f"{owner}_{name}"}
+    field = schema.kinds[owner].fields.get(name) if owner in schema.kinds else None
+    titles |= {field.zh, field.en} if field else set()
+    return "exact" if _key(title) in map(_key, titles) else "alias"
+
+
 def _key(title: str) -> str:
     """A header as it is compared: folded, lower case, without unit in brackets, spaces and marks."""
     folded = fold_number(title).lower()
@@ -212,15 +248,19 @@ def _check_single(columns: list[Column]) -> None:
             )
 
 
-def _check_required(columns: list[Column], schema: Schema, kind: str) -> None:
+def missing_required(columns: Sequence[Column], schema: Schema, kind: str) -> list[str]:
+    """The targets that a layout needs and no column gives."""
     present = {column.target for column in columns}
-    lead = _layout(schema, kind)
-    missing = [
+    return [
         f"{spec.name}.{field.name}"
-        for spec in lead
+        for spec in _layout(schema, kind)
         for field in spec.fields.values()
         if field.required and f"{spec.name}.{field.name}" not in present
     ]
+
+
+def _check_required(columns: list[Column], schema: Schema, kind: str) -> None:
+    missing = missing_required(columns, schema, kind)
     if missing:
         raise Invalid(
             "no column gives " + ", ".join(missing),

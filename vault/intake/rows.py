@@ -231,6 +231,11 @@ def malformed(number: int, problem: str) -> Rejection:
     return Rejection(row=number, field="row", code="invalid_row", message=problem, remedy=remedy)
 
 
+def reader(schema: Schema, column: Column) -> Callable[[str], str]:
+    """What a row's builder reads the filled cells of a column with; the column has a target."""
+    return _cell(schema, column.index, column.target or "").function
+
+
 def _cell(schema: Schema, index: int, target: str) -> _Cell:
     kind, _, field = target.partition(".")
     spec = None if target in COMPUTING else schema.kind(kind).field(field)
