@@ -25,7 +25,9 @@ from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
 from vault.opening import Opener
 from vault.purging import PAGE, Purger
 from vault.retention.planner import Verdict, summary
+from vault.stocking import Stocker
 from vault.stores.rows import PlanItemRow
+from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
 
 REQUEST_LIFE: Final = 30 * 86_400_000_000
@@ -58,6 +60,7 @@ class Erasing:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._purger = Purger(tenancy)
+        self._suppressor = Suppressor(tenancy, Stocker(tenancy))
         self._opener = Opener(tenancy)
 
     # --- plan -----------------------------------------------------------------------------------------
@@ -149,7 +152,8 @@ class Erasing:
         items = self._items(frozen)
         for start in range(0, len(items), PAGE):
             chunk = items[start : start + PAGE]
-            self._purger.erase([i.record for i in chunk if i.action == "erase"], frozen)
+            doomed = [i.record for i in chunk if i.action == "erase"]
+            self._purger.erase(doomed, frozen, lambda gone: self._suppressor.erased(grant, gone))
             self._purger.restrict([i for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))

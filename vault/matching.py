@@ -16,7 +16,7 @@ from vault.errors import Invalid, Tampered, Unavailable
 from vault.keeping import Held
 from vault.model import Draft, Quiet
 from vault.opening import Opener
-from vault.preparing import CONTENT, ID_NUMBER, REF, Key, Ready
+from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready
 from vault.tenancy import Tenancy
 
 
@@ -69,6 +69,10 @@ class Matcher:
         """Whether a draft belongs to the borrower of its case."""
         return self._t.schema.kind(draft.kind).owner == "borrower" and draft.kind != "loan"
 
+    def suppressed_by(self, draft: Draft) -> list[Key]:
+        """What the person of a draft would be on the suppression list by."""
+        return self._t.preparer.suppressed_by(draft)
+
     def loan_key(self, draft: Draft) -> Key:
         """What the loan of a draft's case can be found by."""
         return "loan", REF, self._t.preparer.digest("loan", REF, draft.cases[0] if draft.cases else "")
@@ -90,6 +94,9 @@ class Matcher:
                 cases = [self.loan_key(draft)] if self.follows_case(draft) else []
                 for kind, field, digest in keys + cases:
                     wanted[kind, field].append(digest)
+        if self._t.stores.index.holds(self._t.name, SUPPRESSION):
+            for draft in (draft for row in rows for draft in row.drafts):
+                wanted[SUPPRESSION, CONTENT] += [key[2] for key in self._t.preparer.suppressed_by(draft)]
         known = {
             (kind, field, digest): records
             for (kind, field), digests in wanted.items()
@@ -139,6 +146,12 @@ class Matches:
     def loan(self, draft: Draft) -> Held | None:
         """The loan of a draft's case."""
         return self._live(self._matcher.loan_key(draft))
+
+    def suppressed(self, draft: Draft) -> bool:
+        """Whether the person of a draft is on the suppression list."""
+        if not any(kind == SUPPRESSION for kind, _, _ in self._known):
+            return False
+        return any(self._live(key) for key in self._matcher.suppressed_by(draft))
 
     def old(self, draft: Draft, keys: Sequence[Key]) -> Held | None:
         """The record a draft is about; by ID number before external id.

@@ -28,6 +28,8 @@ REF: Final = "@ref"
 CONTENT: Final = "@content"
 """Where a record that came without an external id is found again: by what its row held."""
 ID_NUMBER: Final = "id_number"
+SUPPRESSION: Final = "suppression"
+"""The kind of record that stands for a person who was erased or refused."""
 
 Key = tuple[str, str, bytes]
 """Kind, indexed field and digest: what a record can be found by."""
@@ -94,6 +96,18 @@ class Preparer:
             found.append((draft.kind, CONTENT, self.content(draft)))
         if draft.kind == "borrower" and ID_NUMBER in draft.values:
             found.append((draft.kind, ID_NUMBER, self.digest(draft.kind, ID_NUMBER, draft.values[ID_NUMBER])))
+        return found
+
+    def suppression(self, identifier: str, value: str) -> bytes:
+        """What stays of an erased person's identifier: a digest under a key that no file holds (PIPL 73)."""
+        return mac.handle(self._keys.handle_key, "suppression", identifier, value)
+
+    def suppressed_by(self, draft: Draft) -> list[Key]:
+        """What would be on the suppression list if the person of a draft were."""
+        found = []
+        for identifier, value in identifiers(draft):
+            content = self.suppression(identifier, value).hex()
+            found.append((SUPPRESSION, CONTENT, self.digest(SUPPRESSION, CONTENT, content)))
         return found
 
     # --- what a draft becomes ---------------------------------------------------------------------------
@@ -227,6 +241,19 @@ class Preparer:
             for name, value in draft.values.items()
             if spec.fields[name].open
         ]
+
+
+def identifiers(draft: Draft) -> list[tuple[str, str]]:
+    """What a person can be known again by: the ID number, else the telephone; a borrower's number too."""
+    found: list[tuple[str, str]] = []
+    if draft.kind in {"borrower", "guarantor", "contact_person"}:
+        for name in (ID_NUMBER, "phone"):
+            if name in draft.values:
+                found.append((name, draft.values[name]))
+                break
+    if draft.kind == "borrower" and draft.ref is not None:
+        found.append(("ref", draft.ref))
+    return found
 
 
 def fresh_row(

@@ -6,7 +6,7 @@ survivors, take their index rows and payloads, and move everything left to a new
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
@@ -25,6 +25,9 @@ from vault.tenancy import Tenancy
 
 PAGE: Final = 1000
 """Records decided, closed and erased at once: the head is never locked for long."""
+
+
+Before = Callable[[Sequence[str]], None]
 
 
 class Purger:
@@ -58,13 +61,17 @@ class Purger:
             as_of=day,
         )
 
-    def erase(self, records: Sequence[str], plan: Plan) -> None:
-        """Erase one page of records; the plan's own row counts them."""
-        with self._t.stores.index.turn(self._t.name):  # no import stores a new version meanwhile
-            self._erase(records, plan)
+    def erase(self, records: Sequence[str], plan: Plan, before: Before) -> None:
+        """Erase one page of records; the plan's own row counts them.
 
-    def _erase(self, records: Sequence[str], plan: Plan) -> None:
+        `before` is called with the records that go while they still open, and again if a crash left them.
+        """
+        with self._t.stores.index.turn(self._t.name):  # no import stores a new version meanwhile
+            self._erase(records, plan, before)
+
+    def _erase(self, records: Sequence[str], plan: Plan, before: Before) -> None:
         doomed, closed = self._entomb(records, plan)
+        before(sorted(doomed))
         t = self._t
         t.stores.keys.close_subjects(t.name, sorted(closed), t.clock())
         while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):

@@ -114,6 +114,14 @@ class Stocker:
                 self._store_group(group, log, done, whole=True)
         return done
 
+    def store_within(self, drafts: Sequence[Draft], log: Log) -> int:
+        """Store drafts for a caller who holds the writers' turn; returns how many were not there yet."""
+        done = Stocked()
+        for group in self._matcher.groups([Incoming(drafts=(draft,)) for draft in drafts]):
+            self._store_group(group, log, done)
+        done.raise_first()
+        return sum(done.stored.values())
+
     # --- placing -------------------------------------------------------------------------------------
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
@@ -141,6 +149,7 @@ class Stocker:
         olds = [group.matches.old(draft, keys) for draft, keys in zip(row.drafts, row.keys, strict=True)]
         for draft, old in zip(row.drafts, olds, strict=True):
             _check_version(draft, old)
+            _check_listed(draft, old, group.matches)
         if row.ready and not any(olds):  # all new, as was guessed when they were made ready
             group.subjects += dict.fromkeys(ready.place.subject for ready in row.ready)
             group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
@@ -315,6 +324,21 @@ def _check_version(draft: Draft, old: Held | None) -> None:
             code="invalid_version",
             field="version",
             remedy="read it again and decide anew",
+        )
+
+
+def _check_listed(draft: Draft, old: Held | None, matches: Matches) -> None:
+    """Who was erased or refused comes back by a new relationship alone, never by an old file (DESIGN 8).
+
+    Raises:
+        Invalid: The person is on the suppression list.
+    """
+    if old is None and not draft.relationship and matches.suppressed(draft):
+        raise Invalid(
+            "this person was erased or has refused",
+            code="previously_erased",
+            field=draft.kind,
+            remedy="leave the row out; for a new relationship with them give its reference: --relationship",
         )
 
 

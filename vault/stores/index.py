@@ -86,6 +86,9 @@ _DOUBLES: Final = Statement(
 _COUNT: Final = Statement(
     select(func.count()).select_from(attributes).where(_A.tenant == _TENANT, _A.name == _MARKER)
 )
+_ANY: Final = Statement(
+    select(_A.record).where(_A.tenant == _TENANT, _A.kind == bindparam("kind"), _A.name == _MARKER).limit(1)
+)
 _COUNT_KIND: Final = Statement(
     select(func.count())
     .select_from(attributes)
@@ -254,6 +257,10 @@ class IndexStore(Store):
         if kind is None:
             return int(_COUNT.rows(session, tenant=tenant)[0][0])
         return int(_COUNT_KIND.rows(session, tenant=tenant, kind=kind)[0][0])
+
+    def holds(self, tenant: str, kind: str) -> bool:
+        """Whether any record of a kind is indexed."""
+        return bool(_ANY.rows(self.db.session(), tenant=tenant, kind=kind))
 
     def clear(self, tenant: str) -> None:
         """Delete all rows of the tenant, to rebuild them from records that still open."""
