@@ -22,7 +22,8 @@ from vault.model import COMPARTMENTS, KINDS, Word
 
 TYPES: Final = (
     "name", "id_number", "mobile", "landline", "phone", "bank_card", "email", "address", "employer", "date",
-    "datetime", "duration", "term", "money", "rate", "integer", "count", "text", "relation", "code", "ref", "digest",
+    "datetime", "duration", "term", "money", "rate", "integer", "count", "text", "relation", "code", "ref",
+    "digest",
 )  # fmt: skip
 MASKS: Final = (
     "name", "phone", "mobile", "landline", "id_number", "bank_card", "email", "address", "employer",

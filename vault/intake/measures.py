@@ -22,7 +22,8 @@ _DAY: Final = (
     r"([0-9]{4})(?:([-/.])([0-9]{1,2})\2([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日|([0-9]{2})([0-9]{2}))"
 )
 _CLOCK: Final = r"([0-9]{1,2})[:时点]([0-9]{1,2})(?:[:分]([0-9]{1,2})(?:\.[0-9]{1,9})?秒?|分)?"
-_DATETIME: Final = re.compile(_DAY + r"[ T]{1,2}" + _CLOCK + r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
+_OFFSET: Final = r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+_DATETIME: Final = re.compile(_DAY + r"(?:(?<=日)|[ T]{1,2})" + _CLOCK + _OFFSET, re.ASCII)
 _CANONICAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}\+08:00", re.ASCII)
 
 _SECONDS: Final = re.compile(r"([0-9]{1,6})(?:\.0+)?(?:秒|s)?", re.ASCII)

@@ -215,6 +215,9 @@ NORMALISERS: Final = MappingProxyType(
 )
 """The function of each type; what `normalise` calls."""
 
+READERS: Final = MappingProxyType({**NORMALISERS, "moment": moment})
+"""The same, and what a column may hold that is no field."""
+
 
 def _is_letter(char: str) -> bool:
     return char.isalpha() or is_private(char)
