@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vault.errors import Invalid
-from vault.intake.headers import COMPUTING, LAYOUTS, NEEDED, aliases, kind_of, match, read_map, required
+from vault.intake.headers import COMPUTING, LAYOUTS, aliases, match, read_map, required
+from vault.model import KINDS
 from vault.schema import builtin
 
 EXPORT = {
@@ -116,6 +117,62 @@ def test_kinds_without_layout(kind: str) -> None:
     with pytest.raises(Invalid) as caught:
         targets(NEEDED, kind)
     assert caught.value.code == "invalid_kind"
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_every_alias_of_a_kind_is_used(kind: str) -> None:
+    """A kind imported alone understands every header listed for it."""
+    schema = builtin()
+    for target, titles in aliases(schema, kind).items():
+        part, _, name = target.rpartition(".")
+        if target not in COMPUTING and kind == part:
+            assert schema.kind(kind).fields[name].zh in titles or len(titles) > 1, target
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"suppression", "access_entry"}))
+def test_every_kind_can_be_imported(kind: str) -> None:
+    """Each kind has a layout of its name that leads with it; what the vault makes itself has none."""
+    assert LAYOUTS[kind][0] == kind
+
+
+def test_a_part_that_has_a_column_needs_its_required_ones() -> None:
+    """A result file without promises needs no column of them; one with an amount needs the day too."""
+    header = ["案件编号", "催收方式", "催收日期"]
+    assert targets(header, "result") == [
+        "contact_attempt.case_number", "contact_attempt.channel", "contact_attempt.attempted_at",
+    ]  # fmt: skip
+    with pytest.raises(Invalid) as caught:
+        targets([*header, "承诺金额"], "result")
+    assert caught.value.field == "promise.due_on"
+    assert targets([*header, "承诺金额", "承诺还款日"], "result")[3:] == ["promise.amount", "promise.due_on"]
+
+
+@pytest.mark.parametrize("title", ["联系时间", "通话开始时间"])
+def test_the_day_of_a_call_can_come_from_its_time(title: str) -> None:
+    """A required day needs no column of its own where a time gives it."""
+    assert targets(["案件编号", "催收方式", title], "contact_attempt")
+
+
+def test_persons_alone_need_a_case() -> None:
+    """A guarantor or contact person belongs to a case, though the case number is none of their fields."""
+    for kind in ("guarantor", "contact_person"):
+        with pytest.raises(Invalid) as caught:
+            targets(["姓名", "手机"], kind)
+        assert caught.value.field == f"{kind}.case_number"
+        assert targets(["案件编号", "姓名", "手机"], kind) == [
+            f"{kind}.case_number",
+            f"{kind}.name",
+            f"{kind}.phone",
+        ]
+
+
+@pytest.mark.parametrize("title", ["欠款余额(万元)", "欠款余额（千元）", "欠款余额(USD)", "欠款余额[分]"])
+def test_amounts_in_other_units(title: str) -> None:
+    """Ten thousands of yuan aren't stored as yuan."""
+    with pytest.raises(Invalid) as caught:
+        targets([*NEEDED, title])
+    assert (caught.value.code, caught.value.field) == ("invalid_header", "loan.outstanding")
+    assert targets([*NEEDED, "欠款余额(元)"])[-1] == "loan.outstanding"
 
 
 @pytest.mark.parametrize(
