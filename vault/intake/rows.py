@@ -113,7 +113,8 @@ class Builder:
 
     It remembers which columns have shown digits that a spreadsheet destroyed: there, a number whose last
     digits are all zero is refused too, even if its check digit happens to fit (one in eleven does). And it
-    counts like records, so that each of them has a content of its own.
+    counts like records, so that each of them has a content of its own; it begins anew when the rows do, so
+    that a file may be looked at beforehand.
     """
 
     def __init__(
@@ -145,18 +146,18 @@ class Builder:
         self._spare = kind == "result"
         self._destroyed: set[int] = set()
         self._ordinals = computing.Ordinals()
-
-    def rewind(self) -> None:
-        """Begin at the file's first row again; which columns lost digits is not forgotten."""
-        self._ordinals = computing.Ordinals()
+        self._last = 0
 
     def build(self, number: int, cells: Sequence[str]) -> tuple[tuple[Draft, ...], tuple[Rejection, ...]]:
         """The drafts of a row, or why there are none.
 
         Args:
-            number: The data row.
+            number: The data row; one that is not past the last begins the file again.
             cells: Its cells as they stand; empty ones past the header's width don't count.
         """
+        if number <= self._last:
+            self._ordinals = computing.Ordinals()
+        self._last = number
         if len(cells) != self._width and (len(cells) < self._width or any(cells[self._width :])):
             return (), (malformed(number, f"the row has {len(cells)} cells, the header has {self._width}"),)
         found: _Parts = {part: {} for part in self._parts}
