@@ -59,13 +59,21 @@ class Export:
         total_bytes: The file's size.
     """
 
-    def __init__(self, source: Source, layout: Layout, schema: Schema) -> None:
+    def __init__(
+        self,
+        source: Source,
+        columns: list[Column],
+        schema: Schema,
+        kind: str,
+        today: dt.date,
+        dated: dt.date | None = None,
+    ) -> None:
         self._source = source
         self._schema = schema
-        self.layout = layout
+        self.layout = Layout(kind=kind, columns=columns, today=today, dated=dated)
         self.encoding = source.encoding
-        self.columns = [(column.title, column.target) for column in layout.columns]
-        self.unknown = [column.title for column in layout.columns if column.target is None]
+        self.columns = [(column.title, column.target) for column in columns]
+        self.unknown = [column.title for column in columns if column.target is None]
         self.total_bytes = source.size
 
     def records(self) -> Iterator[Record]:
@@ -135,4 +143,4 @@ def open_export(
         )
     source = inspect(Path(path), encoding)
     columns = match(source.header, schema, kind, read_map(mapping) if mapping else None)
-    return Export(source, Layout(kind=kind, columns=columns, today=today, dated=dated), schema)
+    return Export(source, columns, schema, kind, today, dated)

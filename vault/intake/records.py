@@ -63,11 +63,11 @@ def drafts_of(data: bytes, schema: Schema, today: dt.date) -> list[Draft]:
             f"not 1 to {MAX_RECORDS} records", code="invalid_batch", field="stdin", remedy="split them"
         )
     ordinals = computing.Ordinals()
-    return [draft_of(record, schema, today, ordinals, row=number) for number, record in enumerate(records, 1)]
+    return [draft_of(record, schema, today, number, ordinals) for number, record in enumerate(records, 1)]
 
 
 def draft_of(
-    given: Given, schema: Schema, today: dt.date, ordinals: computing.Ordinals, row: int = 0
+    given: Given, schema: Schema, today: dt.date, row: int = 0, ordinals: computing.Ordinals | None = None
 ) -> Draft:
     """One record into a draft.
 
@@ -75,8 +75,8 @@ def draft_of(
         given: As it was sent.
         schema: Types and required fields.
         today: The day of the write, Asia/Shanghai.
-        ordinals: Those of the request, so that like records of it stay apart.
         row: Its place in the request, from 1.
+        ordinals: Those of the request, so that like records of it stay apart; None for a record alone.
 
     Raises:
         Invalid: Unknown kind or field, a value that is none of its field's type, or a required one missing.
@@ -95,7 +95,7 @@ def draft_of(
             values=found,
             anchors={"imported_on": today.isoformat()} | computing.own_anchors(spec.name, found),
             cases=cases,
-            content=b"" if ref else ordinals.content(spec.name, cases, found),
+            content=b"" if ref else (ordinals or computing.Ordinals()).content(spec.name, cases, found),
         )
     except Invalid as error:
         raise Invalid(

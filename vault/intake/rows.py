@@ -15,14 +15,14 @@ from typing import Final
 from vault.errors import Invalid
 from vault.intake import computing, numbers, values
 from vault.intake.fold import fold_number
-from vault.intake.headers import (
+from vault.intake.headers import Column
+from vault.intake.layouts import (
     COMPUTING,
     DATA_DATE,
     LAYOUTS,
     MANDATORY,
     OVERDUE_DAYS,
     UNITS,
-    Column,
     kind_of,
     required,
     type_of,

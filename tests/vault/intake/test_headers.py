@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vault.errors import Invalid
-from vault.intake.headers import COMPUTING, LAYOUTS, aliases, match, read_map, required
+from vault.intake.headers import aliases, match, read_map
+from vault.intake.layouts import COMPUTING, LAYOUTS, required
 from vault.model import KINDS
 from vault.schema import builtin
 

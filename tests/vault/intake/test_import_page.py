@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vault.intake.headers import COMPUTING, LAYOUTS, MANDATORY, QUALIFIED, aliases, kind_of, required
+from vault.intake.headers import aliases
+from vault.intake.layouts import COMPUTING, LAYOUTS, MANDATORY, QUALIFIED, kind_of, required
 from vault.schema import BANDS, TYPES, Schema, builtin
 
 DOCS = Path(__file__).parents[3] / "docs"

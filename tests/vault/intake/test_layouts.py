@@ -12,7 +12,7 @@ from samples import FILES
 
 from vault.errors import Invalid
 from vault.intake import Export, Row, open_export
-from vault.intake.headers import LAYOUTS
+from vault.intake.layouts import LAYOUTS
 from vault.model import Draft
 from vault.schema import builtin
 
