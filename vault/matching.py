@@ -161,12 +161,8 @@ class Matches:
         """
         found = {field: self._live((kind, field, digest)) for kind, field, digest in keys}
         by_id, by_ref = found.get(ID_NUMBER), found.get(REF) or found.get(CONTENT)
-        if (
-            by_id is None
-            and by_ref is not None
-            and ID_NUMBER in draft.values
-            and self._matcher.has_id(by_ref)
-        ):
+        own = draft.kind == "borrower" and ID_NUMBER in draft.values
+        if own and by_id is None and by_ref is not None and self._matcher.has_id(by_ref):
             raise Invalid(
                 "the number belongs to a borrower with another ID number",
                 code="invalid_ref",

@@ -22,7 +22,8 @@ from vault.model import COMPARTMENTS, KINDS, Word
 
 TYPES: Final = (
     "name", "id_number", "mobile", "landline", "phone", "bank_card", "email", "address", "employer", "date",
-    "money", "integer", "text", "relation", "code", "ref",
+    "datetime", "duration", "term", "money", "rate", "integer", "count", "text", "relation", "code", "ref",
+    "digest",
 )  # fmt: skip
 MASKS: Final = (
     "name", "phone", "mobile", "landline", "id_number", "bank_card", "email", "address", "employer",
@@ -35,8 +36,11 @@ BANDS: Final = ("0-1k", "1k-5k", "5k-10k", "10k-50k", "50k-100k", "100k+")
 """The bands that amounts are shown and counted in; each holds its lower bound and not its upper one."""
 
 _BAND_BOUNDS: Final = (1_000, 5_000, 10_000, 50_000, 100_000)
-_PLAIN_TYPES: Final = frozenset({"date", "integer", "relation", "code", "ref"})
-"""The types whose values may be shown unmasked; all others need a mask."""
+_PLAIN_TYPES: Final = frozenset(
+    {"date", "datetime", "duration", "term", "rate", "integer", "count", "relation", "code", "ref"}
+)
+"""The types whose values may be shown unmasked; all others need a mask. A digest is none of them: that of a
+telephone number is guessed in seconds."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _MARK: Final = re.compile(r"\[[VSM]\]")
 _MONEY: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")

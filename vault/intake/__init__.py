@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from vault.errors import Invalid
 from vault.intake.csvfile import inspect
 from vault.intake.headers import Column, match, read_map
 from vault.intake.report import Report
@@ -34,15 +35,17 @@ class Layout(Word):
         kind: A key of `headers.LAYOUTS`.
         columns: What each column is.
         today: The day of the import, Asia/Shanghai.
+        dated: The day the file's figures are of, where no column says so; None for `today`.
     """
 
     kind: str
     columns: list[Column]
     today: dt.date
+    dated: dt.date | None = None
 
     def builder(self, schema: Schema) -> Builder:
         """What builds the rows, one after another."""
-        return Builder(schema, self.kind, self.columns, self.today)
+        return Builder(schema, self.kind, self.columns, self.today, self.dated)
 
 
 class Export:
@@ -57,11 +60,17 @@ class Export:
     """
 
     def __init__(
-        self, source: Source, columns: list[Column], schema: Schema, kind: str, today: dt.date
+        self,
+        source: Source,
+        columns: list[Column],
+        schema: Schema,
+        kind: str,
+        today: dt.date,
+        dated: dt.date | None = None,
     ) -> None:
         self._source = source
         self._schema = schema
-        self.layout = Layout(kind=kind, columns=columns, today=today)
+        self.layout = Layout(kind=kind, columns=columns, today=today, dated=dated)
         self.encoding = source.encoding
         self.columns = [(column.title, column.target) for column in columns]
         self.unknown = [column.title for column in columns if column.target is None]
@@ -106,21 +115,32 @@ def open_export(
     encoding: str | None = None,
     mapping: Path | None = None,
     today: dt.date,
+    dated: dt.date | None = None,
 ) -> Export:
     """Look at a file and match its columns, before any row is read.
 
     Args:
         path: A CSV or tab-separated file with a header row.
         schema: The fields there are.
-        kind: The layout: `borrower` yields borrower, loan and contact person; `contact_attempt`, `promise`
-            and `case` yield themselves.
+        kind: The layout: `borrower` yields borrower, loan, contact persons and guarantor; `result` what an
+            agency reports of its cases; the other kinds yield themselves.
         encoding: Its encoding, if detection should not decide.
         mapping: A map file over the built-in header table.
-        today: The day of the import in Asia/Shanghai; days overdue count back from it.
+        today: The day of the import in Asia/Shanghai.
+        dated: The day the file's figures are of, where no column says so: days overdue count back from it.
+            Today unless given; the same file with the same day gives the same records on any day.
 
     Raises:
-        Invalid: The file, its header row, the map or the kind cannot be used; the remedy says what to do.
+        Invalid: The file, its header row, the map, the kind or the day cannot be used; the remedy says what
+            to do.
     """
+    if dated is not None and dated > today + dt.timedelta(days=1):
+        raise Invalid(
+            "the file is dated on a day to come",
+            code="invalid_date",
+            field="dated",
+            remedy="give the day its figures are of",
+        )
     source = inspect(Path(path), encoding)
     columns = match(source.header, schema, kind, read_map(mapping) if mapping else None)
-    return Export(source, columns, schema, kind, today)
+    return Export(source, columns, schema, kind, today, dated)

@@ -8,30 +8,42 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from vault.errors import Invalid
 from vault.intake.fold import fold_number
+from vault.intake.layouts import (
+    COMPUTING,
+    INSTEAD,
+    LAYOUTS,
+    MANDATORY,
+    QUALIFIED,
+    kind_of,
+    required,
+    type_of,
+)
 from vault.model import Word
-from vault.schema import KindSpec, Schema
+from vault.schema import Schema
 
-LAYOUTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "borrower": ("borrower", "loan", "contact_person"),
-    "contact_attempt": ("contact_attempt",),
-    "promise": ("promise",),
-    "case": ("case",),
-}
-"""What one row yields, by the kind that an import names."""
+__all__ = [
+    "COMPUTING",
+    "LAYOUTS",
+    "Column",
+    "aliases",
+    "match",
+    "missing_required",
+    "never_enters",
+    "read_map",
+    "title_key",
+    "understand",
+]
 
-OVERDUE_DAYS: Final = "loan.overdue_days"
-"""A column that is used for computing `loan.overdue_since` and not stored."""
-COMPUTING: Final[Mapping[str, str]] = {OVERDUE_DAYS: "integer"}
-"""Targets that are no fields, with their types: validated like all others."""
-
-_UNIT: Final = re.compile(r"[(\[（【][^)\]）】]*[)\]）】]\s*$")
+_UNIT: Final = re.compile(r"[(\[（【]([^)\]）】]*)[)\]）】]\s*$")
+_OTHER_MONEY: Final = re.compile(r"[万千百亿角分]|美|港|欧|usd|hkd|eur", re.IGNORECASE)
+"""Units of amounts that are not yuan. What they hold would be stored as yuan, a wrong claim."""
 _FILLERS: Final = dict.fromkeys(map(ord, " _-*:：.\t\r\n"))
 _LOOKS_LIKE_DATA: Final = re.compile(r"[0-9]{5,}|@|[0-9]{4}[-/年]", re.ASCII)
 _LONGEST_TITLE: Final = 40
@@ -51,12 +63,14 @@ class Column(Word, frozen=True, kw_only=True):
         title: Its header, or `column N` where the header looks like data.
         target: `kind.field`, or None when it is not stored.
         how: What decided it: `map`, `exact` (a field's own name or title), `alias`; "" if nothing did.
+        unit: What stands in brackets at the end of the header, folded.
     """
 
     index: int
     title: str
     target: str | None
     how: str = ""
+    unit: str = ""
 
 
 def read_map(path: Path) -> dict[str, str]:
@@ -99,6 +113,7 @@ def match(
     """
     columns = understand(header, schema, kind, mapping)
     _check_single(columns)
+    _check_money(columns, schema)
     _check_required(columns, schema, kind)
     return columns
 
@@ -119,7 +134,9 @@ def understand(
     for index, cell in enumerate(header):
         target = chosen.get(index, known.get(_key(cell))) or None
         how = "map" if index in chosen else _how(cell, target, schema)
-        columns.append(Column(index=index, title=_title(index, cell), target=target, how=how))
+        columns.append(
+            Column(index=index, title=_title(index, cell), target=target, how=how, unit=_unit(cell))
+        )
     return columns
 
 
@@ -134,67 +151,94 @@ def never_enters(title: str) -> bool:
 
 
 def aliases(schema: Schema, kind: str) -> dict[str, list[str]]:
-    """The titles that lead to each target of a layout, for people: field name first, then the aliases."""
-    table: dict[str, list[str]] = {target: [] for target in _targets(schema, kind)}
-    for target, titles in table.items():
-        titles.extend(dict.fromkeys((target, *_aliases().get(target, ()))))
+    """The titles that lead to each target of a layout, for people: the target first, then the aliases."""
+    known = _known(schema, kind)
+    table: dict[str, list[str]] = {}
+    for part in _parts(kind):
+        for target in _targets(schema, kind, part):
+            titles = dict.fromkeys((target, *_of_table(kind, part, target)))
+            table[target] = [title for title in titles if known[_key(title)] == target]
     return table
 
 
 @functools.cache
-def _aliases() -> Mapping[str, tuple[str, ...]]:
-    """Headers by target, besides the field's own name, its titles and `kind.field`."""
+def _aliases() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """Headers by part and field, besides the field's own name, its titles and `kind.field`."""
     text = resources.files("vault.intake").joinpath("aliases.toml").read_text("utf-8")
-    tables = tomllib.loads(text).items()
-    return {f"{kind}.{field}": tuple(titles) for kind, table in tables for field, titles in table.items()}
+    return {
+        part: {field: tuple(titles) for field, titles in table.items()}
+        for part, table in tomllib.loads(text).items()
+    }
 
 
-def _layout(schema: Schema, kind: str) -> list[KindSpec]:
-    if kind not in LAYOUTS:
+def _of_table(layout: str, part: str, target: str) -> tuple[str, ...]:
+    """The aliases of a target, those that name no kind included where its part may go by them."""
+    field = target.rpartition(".")[2]
+    bare = () if (layout, part) in QUALIFIED else _aliases().get(f"bare {part}", {}).get(field, ())
+    return (*_aliases().get(part, {}).get(field, ()), *bare)
+
+
+def _parts(layout: str) -> tuple[str, ...]:
+    if layout not in LAYOUTS:
         raise Invalid(
             "no import for this kind",
             code="invalid_kind",
             field="kind",
             remedy="use one of: " + ", ".join(LAYOUTS),
         )
-    return [schema.kind(name) for name in LAYOUTS[kind]]
+    return LAYOUTS[layout]
 
 
-def _targets(schema: Schema, kind: str) -> list[str]:
-    """Every target of a layout. A band is only ever computed, so no column gives it."""
-    fields = [f"{spec.name}.{field}" for spec in _layout(schema, kind) for field in spec.fields]
-    return [name for name in fields if not name.endswith("_band")] + (
-        list(COMPUTING) if kind == "borrower" else []
-    )
+def _targets(schema: Schema, layout: str, part: str) -> list[str]:
+    """Every target of a part. A band is only ever computed, so no column gives it.
+
+    A row names its case once: by the first part that has a case number.
+    """
+    fields = [f"{part}.{field}" for field in schema.kind(kind_of(part)).fields if not field.endswith("_band")]
+    computing = [target for target in COMPUTING if target.rpartition(".")[0] == part]
+    if part == LAYOUTS[layout][0]:
+        return fields + computing
+    first = layout == "borrower" and part == "loan"
+    return [
+        target for target in fields + computing if first or not target.endswith((".case_number", ".place"))
+    ]
 
 
-def _known(schema: Schema, kind: str) -> dict[str, str]:
+def _known(schema: Schema, layout: str) -> dict[str, str]:
     """Targets by folded header. The first to claim a title keeps it, so `name` is the borrower's."""
     table: dict[str, str] = {}
-    targets = _targets(schema, kind)
-    for target in targets:
+    targets = [(part, target) for part in _parts(layout) for target in _targets(schema, layout, part)]
+    for _, target in targets:
         table[_key(target)] = target
-    for target in targets:
-        for title in _aliases().get(target, ()):
+    for part, target in targets:
+        for title in _of_table(layout, part, target):
             table.setdefault(_key(title), target)
-    for target in targets:
-        owner, _, name = target.partition(".")
-        titles = {name, f"{owner}_{name}"}
-        if target not in COMPUTING:
-            spec = schema.kind(owner).field(name)
-            titles |= {spec.zh, spec.en}
-        for title in titles:
+    for part, target in targets:
+        for title in _own_titles(schema, layout, part, target):
             table.setdefault(_key(title), target)
     return table
+
+
+def _own_titles(schema: Schema, layout: str, part: str, target: str) -> Iterator[str]:
+    """A field's own names: with its kind's before it, and bare where its part may go by them."""
+    name = target.rpartition(".")[2]
+    yield f"{part}_{name}"
+    if (layout, part) in QUALIFIED:
+        return
+    yield name
+    if target not in COMPUTING:
+        spec = schema.kind(kind_of(part)).field(name)
+        yield spec.zh
+        yield spec.en
 
 
 def _how(title: str, target: str | None, schema: Schema) -> str:
     """Whether a header is a target's own name or title, or another that leads there."""
     if target is None:
         return ""
-    owner, _, name = target.partition(".")
-    titles = {target, name, f"{owner}_{name}"}
-    field = schema.kinds[owner].fields.get(name) if owner in schema.kinds else None
+    part, _, name = target.rpartition(".")
+    titles = {target, name, f"{part}_{name}"}
+    field = schema.kind(kind_of(part)).fields.get(name)
     titles |= {field.zh, field.en} if field else set()
     return "exact" if _key(title) in map(_key, titles) else "alias"
 
@@ -203,6 +247,11 @@ def _key(title: str) -> str:
     """A header as it is compared: folded, lower case, without unit in brackets, spaces and marks."""
     folded = fold_number(title).lower()
     return (_UNIT.sub("", folded) or folded).translate(_FILLERS)
+
+
+def _unit(title: str) -> str:
+    found = _UNIT.search(fold_number(title).lower())
+    return found[1].strip() if found else ""
 
 
 def _title(index: int, cell: str) -> str:
@@ -248,14 +297,30 @@ def _check_single(columns: list[Column]) -> None:
             )
 
 
+def _check_money(columns: list[Column], schema: Schema) -> None:
+    for column in columns:
+        if column.target and type_of(schema, column.target) == "money" and _OTHER_MONEY.search(column.unit):
+            raise Invalid(
+                f"{column.title} is not in yuan",
+                code="invalid_header",
+                field=column.target,
+                remedy="give the amounts in yuan, and name the column so",
+            )
+
+
 def missing_required(columns: Sequence[Column], schema: Schema, kind: str) -> list[str]:
-    """The targets that a layout needs and no column gives."""
-    present = {column.target for column in columns}
+    """The targets that a layout needs and no column gives.
+
+    A part that every row fills, or that has a column at all, needs its required columns.
+    """
+    present = {column.target for column in columns if column.target}
+    begun = {target.rpartition(".")[0] for target in present}
     return [
-        f"{spec.name}.{field.name}"
-        for spec in _layout(schema, kind)
-        for field in spec.fields.values()
-        if field.required and f"{spec.name}.{field.name}" not in present
+        target
+        for number, part in enumerate(_parts(kind))
+        if number < MANDATORY.get(kind, 1) or part in begun
+        for target in required(schema, part)
+        if not present.intersection((target, *INSTEAD.get(target, ()))) and not _named_elsewhere(target, kind)
     ]
 
 
@@ -268,3 +333,10 @@ def _check_required(columns: list[Column], schema: Schema, kind: str) -> None:
             field=missing[0],
             remedy="add the column or map its header in a map file; if headers look wrong, name the encoding",
         )
+
+
+def _named_elsewhere(target: str, layout: str) -> bool:
+    """Whether a case number is another part's to give."""
+    part, _, field = target.rpartition(".")
+    gives = "loan" if layout == "borrower" else LAYOUTS[layout][0]
+    return field == "case_number" and part != gives

@@ -13,11 +13,10 @@ from typing import Final
 import msgspec
 
 from vault.errors import Invalid
-from vault.intake import numbers, values
+from vault.intake import computing, values
 from vault.intake.fold import bad
-from vault.intake.rows import _DAYS_AHEAD as DAYS_AHEAD  # the same days as for a file's rows
 from vault.model import Draft, Word
-from vault.schema import KindSpec, Schema, amount_band
+from vault.schema import KindSpec, Schema
 
 MAX_RECORDS: Final = 1000
 """Records in one request at most."""
@@ -63,11 +62,21 @@ def drafts_of(data: bytes, schema: Schema, today: dt.date) -> list[Draft]:
         raise Invalid(
             f"not 1 to {MAX_RECORDS} records", code="invalid_batch", field="stdin", remedy="split them"
         )
-    return [draft_of(record, schema, today, row=number) for number, record in enumerate(records, 1)]
+    ordinals = computing.Ordinals()
+    return [draft_of(record, schema, today, number, ordinals) for number, record in enumerate(records, 1)]
 
 
-def draft_of(given: Given, schema: Schema, today: dt.date, row: int = 0) -> Draft:
+def draft_of(
+    given: Given, schema: Schema, today: dt.date, row: int = 0, ordinals: computing.Ordinals | None = None
+) -> Draft:
     """One record into a draft.
+
+    Args:
+        given: As it was sent.
+        schema: Types and required fields.
+        today: The day of the write, Asia/Shanghai.
+        row: Its place in the request, from 1.
+        ordinals: Those of the request, so that like records of it stay apart; None for a record alone.
 
     Raises:
         Invalid: Unknown kind or field, a value that is none of its field's type, or a required one missing.
@@ -78,13 +87,15 @@ def draft_of(given: Given, schema: Schema, today: dt.date, row: int = 0) -> Draf
         _derive(spec, found, today)
         _demand_required(spec, found)
         cases = _cases(given, found)
+        ref = _ref(spec, given, found, cases)
         return Draft(
             kind=spec.name,
-            ref=_ref(spec, given, found, cases),
+            ref=ref,
             row=row,
             values=found,
-            anchors=_anchors(found, today),
+            anchors={"imported_on": today.isoformat()} | computing.own_anchors(spec.name, found),
             cases=cases,
+            content=b"" if ref else (ordinals or computing.Ordinals()).content(spec.name, cases, found),
         )
     except Invalid as error:
         raise Invalid(
@@ -122,24 +133,11 @@ def _known_name(spec: KindSpec, name: str) -> str:
 
 
 def _derive(spec: KindSpec, found: dict[str, str], today: dt.date) -> None:
-    """Add what is computed; refuse days to come and a birth date that the ID number contradicts."""
-    birth = numbers.id_birth(found["id_number"]) if spec.name == "borrower" and "id_number" in found else None
-    if birth is not None and found.setdefault("birth_date", birth.isoformat()) != birth.isoformat():
+    """Add what is computed; refuse what can't be, as days to come and an ID number of another birth date."""
+    for field, error in computing.derive(spec, found, today):
         raise Invalid(
-            "not the birth date in the ID number", code="invalid_date", field="borrower.birth_date",
-            remedy="compare both with the document",
-        )  # fmt: skip
-    if "outstanding" in found and "outstanding_band" in spec.fields:
-        found["outstanding_band"] = amount_band(found["outstanding"])
-    for name, value in found.items():
-        ahead = DAYS_AHEAD.get(f"{spec.name}.{name}")
-        if ahead is not None and value > (today + dt.timedelta(days=ahead)).isoformat():
-            raise Invalid(
-                "a day to come",
-                code="invalid_date",
-                field=f"{spec.name}.{name}",
-                remedy="compare it with the source",
-            )
+            error.message, code=error.code, field=f"{spec.name}.{field}", remedy=error.remedy
+        ) from None
 
 
 def _demand_required(spec: KindSpec, found: dict[str, str]) -> None:
@@ -169,9 +167,3 @@ def _ref(spec: KindSpec, given: Given, found: dict[str, str], cases: tuple[str, 
     if own is not None and own != ref:
         raise bad("ref", "not what the record's own number says", "leave one of them out")
     return ref
-
-
-def _anchors(found: dict[str, str], today: dt.date) -> dict[str, str]:
-    """The days retention counts from."""
-    placed = {"placed_on": found["placed_on"]} if "placed_on" in found else {}
-    return {"imported_on": today.isoformat(), **placed}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from vault.errors import Invalid
-from vault.intake import numbers
+from vault.intake import measures, numbers
 from vault.intake.fold import bad, fold_number, fold_words, is_private
 from vault.intake.numbers import AS_TEXT, lost_digits
 
@@ -39,6 +39,8 @@ _DATE: Final = re.compile(
     r"(?:[ T]0{1,2}:00(?::00(?:\.0+)?)?)?",
     re.ASCII,
 )
+_CLOCK: Final = re.compile(r"[0-9][:时点][0-9]", re.ASCII)
+_MIDNIGHT: Final = re.compile(r"[ T]0{1,2}:00(?::00(?:\.0+)?)?$", re.ASCII)
 _YEARS: Final = range(1900, 2200)
 _SERIAL: Final = re.compile(r"[0-9]{5}(\.[0-9]+)?", re.ASCII)
 
@@ -131,6 +133,13 @@ def date(text: str) -> str:
     return _iso(int(year), month, day)
 
 
+def moment(text: str) -> str:
+    """A day and a time, or a day alone where a cell gives no more: how logs of calls are exported."""
+    folded = fold_number(text)
+    timed = _CLOCK.search(folded) and not _MIDNIGHT.search(folded)
+    return measures.datetime(text) if timed else date(text)
+
+
 def money(text: str) -> str:
     """An amount in yuan with two decimals, exact: no binary floating point comes near it."""
     if _MONEY_PLAIN.fullmatch(text):
@@ -190,15 +199,24 @@ NORMALISERS: Final = MappingProxyType(
         "address": address,
         "employer": employer,
         "date": date,
+        "datetime": measures.datetime,
+        "duration": measures.duration,
+        "term": measures.term,
         "money": money,
+        "rate": measures.rate,
         "integer": integer,
+        "count": measures.count,
         "text": narrative,
         "relation": relation,
         "code": code,
         "ref": ref,
+        "digest": measures.digest,
     }
 )
 """The function of each type; what `normalise` calls."""
+
+READERS: Final = MappingProxyType({**NORMALISERS, "moment": moment})
+"""The same, and what a column may hold that is no field."""
 
 
 def _is_letter(char: str) -> bool:

@@ -15,17 +15,17 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 from importlib import resources
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
 from vault.errors import ConfigError
 from vault.model import KINDS, Word
-from vault.retention.period import parse
+from vault.retention.period import Period, parse
 
 ANCHORS: Final = (
     "imported_on", "placed_on", "settled_on", "relationship_ended_on", "consent_withdrawn_on",
-    "contact_refused_on", "last_demand_on", "contract_ended_on",
+    "contact_refused_on", "last_demand_on", "listed_on", "contract_ended_on",
 )  # fmt: skip
 """Days a rule can count from; all are a record's facts but `contract_ended_on`, which is the tenant's."""
 
@@ -38,6 +38,7 @@ LAST_RANK_IN_LAW: Final = 2
 
 FORMAT: Final = 1
 
+_R = TypeVar("_R", "Rule", "Superseded")
 _RULE_ID: Final = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*", re.ASCII)
 
 
@@ -106,6 +107,28 @@ class Rule(Word, kw_only=True, forbid_unknown_fields=True):
         return profile in self.applies_to and (kind in self.kinds or "*" in self.kinds)
 
 
+class Superseded(Word, kw_only=True, forbid_unknown_fields=True):
+    """How long a version of a record that a newer one has replaced is kept, as it stands in the rules file.
+
+    No law sets a period for it. What is replaced is no longer needed for what the record is for: the rules
+    serve accuracy (PIPL 8) and the shortest time (PIPL 19).
+
+    Attributes:
+        id, kinds, gloss_en, source, checked: As in a `Rule`; they bind agency and lender alike.
+        period: ISO 8601, counted from the day on which the version was replaced.
+        status, profile: It is practice and the house's; nothing else is accepted.
+    """
+
+    id: str
+    kinds: tuple[str, ...]
+    period: str
+    gloss_en: str
+    source: str
+    checked: date
+    status: Literal["practice"]
+    profile: Literal["house"]
+
+
 class Applicable(Word, kw_only=True):
     """The rules for one kind in one profile, by what they do.
 
@@ -126,10 +149,12 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
 
     Attributes:
         rules: In the file's order.
+        versions: Rules for superseded versions, likewise.
         digest: SHA-256 (hex) of the file's text; a plan names the rules it was made under by it.
     """
 
     rules: tuple[Rule, ...]
+    versions: tuple[Superseded, ...] = ()
     digest: str = ""
 
     def applicable(self, kind: str, profile: str) -> Applicable:
@@ -139,6 +164,21 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
             ConfigError: No ceiling covers it: such a record would be kept without end (PIPL 19).
         """
         return _applicable(self, kind, profile)
+
+    def superseded(self, kind: str) -> Period:
+        """How long a replaced version of a record of this kind is kept; the first entry that names it says.
+
+        Raises:
+            ConfigError: No entry names it: such versions would be kept without end (PIPL 19).
+        """
+        for one in self.versions:
+            if kind in one.kinds or "*" in one.kinds:
+                return parse(one.period)
+        raise ConfigError(
+            "no retention rule says how long superseded versions of this kind are kept",
+            field="kinds",
+            remedy="Add a [[superseded]] table that names the kind, and run `cvault retention rules`.",
+        )
 
 
 class Finding(Word, kw_only=True):
@@ -156,7 +196,7 @@ class Finding(Word, kw_only=True):
 
 
 def load(text: str) -> RuleSet:
-    """Read a rules file (TOML: `format = 1` and a list of `[[rule]]`), strictly.
+    """Read a rules file (TOML: `format = 1`, a list of `[[rule]]`, one of `[[superseded]]`), strictly.
 
     Raises:
         ConfigError: Names the rule's id and the key that cannot be used.
@@ -167,16 +207,22 @@ def load(text: str) -> RuleSet:
         line = re.search(r"at line (\d+)", str(fault))
         where = f" at line {line[1]}" if line else ""
         raise ConfigError(f"the rules file is not TOML{where}", remedy="Mend the file.") from None
-    listed = table.get("rule")
-    if set(table) != {"format", "rule"} or table["format"] != FORMAT or not isinstance(listed, list):
+    listed, replaced = table.get("rule"), table.setdefault("superseded", [])
+    if (
+        set(table) != {"format", "rule", "superseded"}
+        or table["format"] != FORMAT
+        or not isinstance(listed, list)
+        or not isinstance(replaced, list)
+    ):
         raise ConfigError(
-            "the rules file holds something other than format and rule",
+            "the rules file holds something other than format, rule and superseded",
             field="format",
             remedy=f"Write `format = {FORMAT}`, then one [[rule]] table for each rule.",
         )
-    rules = tuple(_rule(raw, number) for number, raw in enumerate(listed, 1))
-    _refuse_doubles(rules)
-    return RuleSet(rules=rules, digest=hashlib.sha256(text.encode()).hexdigest())
+    rules = tuple(_read(raw, number, Rule) for number, raw in enumerate(listed, 1))
+    versions = tuple(_read(raw, number, Superseded) for number, raw in enumerate(replaced, 1))
+    _refuse_doubles((*rules, *versions))
+    return RuleSet(rules=rules, versions=versions, digest=hashlib.sha256(text.encode()).hexdigest())
 
 
 @lru_cache(maxsize=1)
@@ -196,25 +242,25 @@ def lint(rules: RuleSet, as_of: date | None = None) -> list[Finding]:
     return [finding for rule in rules.rules for finding in _lint_rule(rule, today)] + list(_uncovered(rules))
 
 
-def _rule(raw: object, number: int) -> Rule:
+def _read(raw: object, number: int, into: type[_R]) -> _R:
     stated = raw.get("id") if isinstance(raw, dict) else None
     name = stated if isinstance(stated, str) and _RULE_ID.fullmatch(stated) else f"number {number}"
     try:
-        rule = msgspec.convert(raw, Rule)
+        rule = msgspec.convert(raw, into)
     except msgspec.ValidationError as fault:
         raise _misfit(name, *_explained(str(fault))) from None
     _check_words(rule, name)
     return rule
 
 
-def _check_words(rule: Rule, name: str) -> None:
+def _check_words(rule: Rule | Superseded, name: str) -> None:
     if not _RULE_ID.fullmatch(rule.id):
         raise _misfit(name, "id", "is not made of capitals, digits and single hyphens")
     if not rule.kinds or not set(rule.kinds) <= {*KINDS, "*"}:
         raise _misfit(name, "kinds", "names a kind that is not on the closed list, or none")
-    if not rule.applies_to:
+    if isinstance(rule, Rule) and not rule.applies_to:
         raise _misfit(name, "applies_to", "names nobody")
-    if not rule.anchor or not set(rule.anchor) <= set(ANCHORS):
+    if isinstance(rule, Rule) and not (rule.anchor and set(rule.anchor) <= set(ANCHORS)):
         raise _misfit(name, "anchor", "names an anchor that is not on the closed list, or none")
     try:
         parse(rule.period)
@@ -241,7 +287,7 @@ def _explained(fault: str) -> tuple[str, str]:
     return key, "holds what this key doesn't take"
 
 
-def _refuse_doubles(rules: tuple[Rule, ...]) -> None:
+def _refuse_doubles(rules: tuple[Rule | Superseded, ...]) -> None:
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
@@ -306,6 +352,10 @@ def _uncovered(rules: RuleSet) -> Iterator[Finding]:
                 rules.applicable(kind, profile)
             except ConfigError as fault:
                 yield Finding(rule=f"{kind}/{profile}", level="error", message=fault.message)
+        try:
+            rules.superseded(kind)
+        except ConfigError as fault:
+            yield Finding(rule=f"{kind}/versions", level="error", message=fault.message)
 
 
 def _error(rule: Rule, message: str) -> Finding:

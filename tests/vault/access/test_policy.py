@@ -45,6 +45,61 @@ def test_legal_sees_what_is_pinned() -> None:
             assert (decision.views[name] is View.CLEAR) == (field.compartment in wanted)
 
 
+PERSONAL = {"guarantor", "contact_person", "credit_report", "complaint", "evidence"}
+
+
+@pytest.mark.parametrize("role", sorted(set(ROLES) - {"dpo"}))
+def test_extracts_of_credit_reports_are_for_the_person_alone(role: str) -> None:
+    """Nobody but who answers the person sees an extract: it was pulled for one use (征信业管理条例 20)."""
+    for purpose in OURS.file.roles[role].purposes:
+        assert not any(kind == "credit_report" for kind, _ in OURS.cell(role, purpose).views)
+
+
+def test_whoever_answers_a_person_sees_all_of_them() -> None:
+    """A person may see what is held about them: every field of every kind, clear where it has a mask."""
+    decide = grant("dpo", "subject_request")
+    for kind in SCHEMA.kinds.values():
+        for name, view in OURS.decide(decide, kind.name, None).views.items():
+            if (kind.name, name) != ("suppression", "digest"):
+                assert view is (View.MASKED if kind.fields[name].mask == "none" else View.CLEAR), name
+
+
+def test_third_persons_are_for_few() -> None:
+    """Clear to legal, for a guarantor is a party, and to who answers them; to collectors masked."""
+    clear = {
+        (role, kind, field)
+        for role, spec in OURS.file.roles.items()
+        for purpose in spec.purposes
+        for (kind, field), (view, _) in OURS.cell(role, purpose).views.items()
+        if view is View.CLEAR and kind in {"guarantor", "contact_person"} and role != "dpo"
+    }
+    assert {(role, kind) for role, kind, _ in clear} == {("legal", "guarantor")}
+    assert views(OURS, "collector", "negotiation", "guarantor") == {"name": "MASKED", "form": "MASKED"}
+    assert views(OURS, "collector", "repayment_reminder", "guarantor") == {}
+    assert views(OURS, "collector", "contact_repair", "contact_person") == {
+        "name": "MASKED",
+        "relation": "MASKED",
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(PERSONAL))
+def test_agencies_and_dialers_see_nothing_of_others(kind: str) -> None:
+    """Agencies and dialers are shown no guarantor, contact, complaint, evidence or credit report."""
+    for role in ("agency_collector", "dialer"):
+        for purpose in OURS.file.roles[role].purposes:
+            assert views(OURS, role, purpose, kind) == {}
+
+
+def test_complaints_are_read_by_who_answers_them() -> None:
+    """Text and outcome are clear to the case desk and to quality review, and to no collector."""
+    desk = views(OURS, "case_desk", "complaint", "complaint")
+    assert (desk["text"], desk["outcome"], desk["phone"]) == ("CLEAR", "CLEAR", "MASKED")
+    assert views(OURS, "case_desk", "settlement", "complaint") == {}
+    assert "phone" not in views(OURS, "qa_reviewer", "quality_review", "complaint")
+    for purpose in OURS.file.roles["collector"].purposes:
+        assert views(OURS, "collector", purpose, "complaint") == {}
+
+
 def test_dialer_sees_no_number() -> None:
     """Out of the box a dialer sees the name masked, no number, and may search by phone."""
     assert views(OURS, "dialer", "phone_collection", "borrower") == {"name": "MASKED"}

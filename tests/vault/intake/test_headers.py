@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from vault.errors import Invalid
-from vault.intake.headers import LAYOUTS, aliases, match, read_map
+from vault.intake.headers import aliases, match, read_map
+from vault.intake.layouts import COMPUTING, LAYOUTS, required
+from vault.model import KINDS
 from vault.schema import builtin
 
 EXPORT = {
@@ -57,13 +59,9 @@ def test_titles_as_people_write_them(title: str) -> None:
 def test_every_alias_leads_to_its_target(kind: str) -> None:
     """No alias is shadowed by another field's title in the same layout."""
     schema = builtin()
-    needed = [
-        f"{name}.{field.name}"
-        for name in LAYOUTS[kind]
-        for field in schema.kind(name).fields.values()
-        if field.required
-    ]
-    for target, titles in aliases(schema, kind).items():
+    every = aliases(schema, kind)
+    needed = [target for part in LAYOUTS[kind] for target in required(schema, part) if target in every]
+    for target, titles in every.items():
         for title in titles:
             header = [*(name for name in needed if name != target), title]
             assert targets(header, kind)[-1] == target, title
@@ -114,12 +112,68 @@ def test_missing_required_column() -> None:
     assert "张三" not in caught.value.message + caught.value.remedy
 
 
-@pytest.mark.parametrize("kind", ["loan", "guarantor", "pet"])
+@pytest.mark.parametrize("kind", ["suppression", "access_entry", "pet"])
 def test_kinds_without_layout(kind: str) -> None:
     """Kinds that no file layout is defined for are refused by name."""
     with pytest.raises(Invalid) as caught:
         targets(NEEDED, kind)
     assert caught.value.code == "invalid_kind"
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_every_alias_of_a_kind_is_used(kind: str) -> None:
+    """A kind imported alone understands every header listed for it."""
+    schema = builtin()
+    for target, titles in aliases(schema, kind).items():
+        part, _, name = target.rpartition(".")
+        if target not in COMPUTING and kind == part:
+            assert schema.kind(kind).fields[name].zh in titles or len(titles) > 1, target
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"suppression", "access_entry"}))
+def test_every_kind_can_be_imported(kind: str) -> None:
+    """Each kind has a layout of its name that leads with it; what the vault makes itself has none."""
+    assert LAYOUTS[kind][0] == kind
+
+
+def test_a_part_that_has_a_column_needs_its_required_ones() -> None:
+    """A result file without promises needs no column of them; one with an amount needs the day too."""
+    header = ["案件编号", "催收方式", "催收日期"]
+    assert targets(header, "result") == [
+        "contact_attempt.case_number", "contact_attempt.channel", "contact_attempt.attempted_at",
+    ]  # fmt: skip
+    with pytest.raises(Invalid) as caught:
+        targets([*header, "承诺金额"], "result")
+    assert caught.value.field == "promise.due_on"
+    assert targets([*header, "承诺金额", "承诺还款日"], "result")[3:] == ["promise.amount", "promise.due_on"]
+
+
+@pytest.mark.parametrize("title", ["联系时间", "通话开始时间"])
+def test_the_day_of_a_call_can_come_from_its_time(title: str) -> None:
+    """A required day needs no column of its own where a time gives it."""
+    assert targets(["案件编号", "催收方式", title], "contact_attempt")
+
+
+def test_persons_alone_need_a_case() -> None:
+    """A guarantor or contact person belongs to a case, though the case number is none of their fields."""
+    for kind in ("guarantor", "contact_person"):
+        with pytest.raises(Invalid) as caught:
+            targets(["姓名", "手机"], kind)
+        assert caught.value.field == f"{kind}.case_number"
+        assert targets(["案件编号", "姓名", "手机"], kind) == [
+            f"{kind}.case_number",
+            f"{kind}.name",
+            f"{kind}.phone",
+        ]
+
+
+@pytest.mark.parametrize("title", ["欠款余额(万元)", "欠款余额（千元）", "欠款余额(USD)", "欠款余额[分]"])
+def test_amounts_in_other_units(title: str) -> None:
+    """Ten thousands of yuan aren't stored as yuan."""
+    with pytest.raises(Invalid) as caught:
+        targets([*NEEDED, title])
+    assert (caught.value.code, caught.value.field) == ("invalid_header", "loan.outstanding")
+    assert targets([*NEEDED, "欠款余额(元)"])[-1] == "loan.outstanding"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vault.intake.headers import LAYOUTS, aliases
+from vault.intake.headers import aliases
+from vault.intake.layouts import COMPUTING, LAYOUTS, MANDATORY, QUALIFIED, kind_of, required
 from vault.schema import BANDS, TYPES, Schema, builtin
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -17,12 +18,13 @@ def columns() -> str:
     lines = []
     for kind in LAYOUTS:
         lines += [f"\n### `--kind {kind}`\n", "| field | needed | headers |", "|---|---|---|"]
+        every = LAYOUTS[kind][: MANDATORY.get(kind, 1)]
         for target, (_, *titles) in aliases(schema, kind).items():
-            owner, _, name = target.partition(".")
-            field = schema.kind(owner).fields.get(name)
-            needed = "yes" if field and field.required else ""
-            known = dict.fromkeys([*([field.zh] if field else []), *titles])
-            lines.append(f"| `{target}` | {needed} | {', '.join(known)} |")
+            part, _, name = target.rpartition(".")
+            field = None if target in COMPUTING else schema.kind(kind_of(part)).fields[name]
+            needed = ("yes" if part in every else "if any") if target in required(schema, part) else ""
+            own = [field.zh] if field and part == kind_of(part) and (kind, part) not in QUALIFIED else []
+            lines.append(f"| `{target}` | {needed} | {', '.join(dict.fromkeys([*own, *titles]))} |")
     return "\n".join(lines) + "\n\n"
 
 

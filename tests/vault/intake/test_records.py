@@ -70,6 +70,35 @@ def test_a_loan_brings_case_band_and_anchor() -> None:
     assert draft.anchors["placed_on"] == "2026-03-01"
 
 
+def test_like_records_of_a_request_stay_apart() -> None:
+    """Without an external id, a record is told by its content: the same request is the same records."""
+    promise = {"kind": "promise", "values": {"case_number": "AJ1", "amount": "500", "due_on": "2026-04-01"}}
+    first, again = drafts([promise, promise]), drafts([promise, promise])
+    assert [draft.content for draft in first] == [draft.content for draft in again]
+    assert len({draft.content for draft in first}) == 2
+    assert one("promise", {**promise["values"], "promise_no": "P1"}).content == b""
+
+
+def test_computed_and_anchored_as_in_a_file() -> None:
+    """A call's day comes from its time, the instalments left from the others, anchors from their fields."""
+    call = one("contact_attempt", {"case_number": "AJ1", "channel": "电话", "started_at": "2026-03-09 14:05"})
+    assert call.values["attempted_at"] == "2026-03-09"
+    loan = one(
+        "loan", {"case_number": "AJ1", "instalments": "12", "instalments_paid": "5", "settled_on": "20260301"}
+    )
+    assert (loan.values["instalments_left"], loan.anchors["settled_on"]) == ("7", "2026-03-01")
+    listed = one(
+        "suppression",
+        {"reason": "erased", "digest": "0a" * 32, "listed_on": "2026-03-01", "identifier": "id_number"},
+    )
+    assert listed.anchors["listed_on"] == "2026-03-01"
+    assert code("contact_person", {"relation": "朋友"}) == ("invalid_required", "contact_person.relation")
+    assert (
+        code("contact_attempt", {"case_number": "AJ1", "channel": "电话", "moment": "2026-03-09"})[0]
+        == "invalid_field"
+    )
+
+
 def test_refusals_name_the_field() -> None:
     """What is missing, unknown, computed, contradictory or to come is named."""
     assert code("borrower", {"phone": "13812345678"}) == ("invalid_required", "borrower.name")

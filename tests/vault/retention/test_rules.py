@@ -12,7 +12,8 @@ import pytest
 
 from vault.errors import ConfigError
 from vault.model import KINDS
-from vault.retention.rules import PROFILES, Finding, Rule, RuleSet, builtin, lint, load
+from vault.retention.period import Period
+from vault.retention.rules import PROFILES, Finding, Rule, RuleSet, Superseded, builtin, lint, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "retention.md"
 
@@ -41,7 +42,7 @@ def changed(rule_id: str, **changes: object) -> RuleSet:
     rules = tuple(
         msgspec.structs.replace(rule, **changes) if rule.id == rule_id else rule for rule in builtin().rules
     )
-    return RuleSet(rules=rules)
+    return msgspec.structs.replace(builtin(), rules=rules)
 
 
 def errors(rules: RuleSet, as_of: date | None = None) -> list[Finding]:
@@ -216,7 +217,76 @@ def row(rule: Rule) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def version_row(one: Superseded) -> str:
+    """A rule for superseded versions as docs/retention.md shows it."""
+    kinds = "all" if "*" in one.kinds else ", ".join(one.kinds)
+    return f"| `{one.id}` | {kinds} | {one.period} | {one.status} | {one.profile} |"
+
+
 def test_the_page_shows_the_rules_as_they_are() -> None:
     """docs/retention.md has exactly one row for each shipped rule, certainty included."""
     shown = [line for line in PAGE.read_text("utf-8").splitlines() if re.match(r"\| `[A-Z]", line)]
-    assert shown == [row(rule) for rule in builtin().rules]
+    assert shown == [*map(row, builtin().rules), *map(version_row, builtin().versions)]
+
+
+VERSIONS = """
+[[superseded]]
+id = "V-1"
+kinds = ["borrower"]
+period = "P6M"
+gloss_en = "half a year"
+status = "practice"
+source = "here"
+checked = 2026-11-23
+profile = "house"
+"""
+
+
+def test_the_first_entry_that_names_a_kind_says_how_long_versions_stay() -> None:
+    """A narrower entry before a wider one goes first; without any, nothing is kept silently."""
+    both = load(
+        GOOD + VERSIONS + VERSIONS.replace("V-1", "V-2").replace('"borrower"', '"*"').replace("6M", "1M")
+    )
+    assert both.superseded("borrower") == Period(months=6)
+    assert both.superseded("loan") == Period(months=1)
+    with pytest.raises(ConfigError, match="superseded"):
+        load(GOOD + VERSIONS).superseded("loan")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('"P6M"', '"half a year"', "period"),
+        ('["borrower"]', '["borower"]', "kinds"),
+        ('"practice"', '"verified"', "status"),
+        ('profile = "house"', 'profile = "statutory"', "profile"),
+        ('source = "here"\n', "", "source"),
+        ('id = "V-1"', 'id = "V-1"\nrank = 1', "rank"),
+    ],
+)
+def test_a_bad_version_rule_is_refused_by_id_and_key(old: str, new: str, key: str) -> None:
+    """No law sets such a period, so it can't claim to be law, and a misspelt one doesn't load."""
+    assert old in VERSIONS
+    with pytest.raises(ConfigError, match=f"V-1: {key} "):
+        load(GOOD + VERSIONS.replace(old, new, 1))
+
+
+def test_version_rules_share_the_ids_of_the_others() -> None:
+    """One id names one rule, whichever table it stands in."""
+    with pytest.raises(ConfigError, match="twice"):
+        load(GOOD + VERSIONS.replace("V-1", "R-1"))
+
+
+def test_lint_sees_a_kind_whose_versions_stay_without_end() -> None:
+    """Every kind needs a rule for what was replaced."""
+    some = msgspec.structs.replace(
+        builtin().versions[0], kinds=tuple(kind for kind in KINDS if kind != "visit")
+    )
+    found = errors(msgspec.structs.replace(builtin(), versions=(some,)))
+    assert [one.rule for one in found] == ["visit/versions"]
+
+
+def test_the_suppression_list_ends_from_the_day_of_listing() -> None:
+    """Its ceiling counts from listed_on, and from the import where that is missing."""
+    (rule,) = builtin().applicable("suppression", "lender").ceilings
+    assert (rule.anchor, rule.period) == (("listed_on", "imported_on"), "P5Y")
