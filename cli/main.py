@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from cli import admin, holds, imports, log, policy, principals, records, retention, status, tokens
+from cli import admin, amending, holds, imports, log, policy, principals, records, retention, status, tokens
 from cli.options import SHARED
 from cli.output import Output
 from vault.errors import Invalid, VaultError
@@ -35,7 +35,7 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_shared_options())
-    for part in (imports, records, status, admin):
+    for part in (imports, amending, records, status, admin):
         part.register(app)
     groups = (
         ("token", "Purpose tokens: issue, narrow, show, revoke.", tokens),
@@ -53,6 +53,7 @@ def _app() -> typer.Typer:
         ("schema", "Kinds and fields.", policy.register_schema),
         ("retention", "What must go, what must stay, and the proof.", retention.register),
         ("hold", "Legal holds.", holds.register),
+        ("subject", "People: merged, split, refusing, found twice.", amending.register_subjects),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)
         fill(group)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vault.config import SHANGHAI
 from vault.errors import Invalid
 from vault.model import View
 
@@ -18,6 +19,7 @@ _TTL: Final = re.compile(r"([0-9]{1,6})([smh]?)")
 _FIELD: Final = re.compile(r"[a-z]+(_[a-z]+)*")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _MICROSECONDS: Final = 1_000_000
+_DAY: Final = len("2026-03-01")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
@@ -25,6 +27,26 @@ def names(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def moment(text: str | None, field: str) -> int | None:
+    """A day, which means its end in Asia/Shanghai, or an instant with its offset; as µs UTC. None stays None.
+
+    Raises:
+        Invalid: It is neither.
+    """
+    if text is None:
+        return None
+    try:
+        if len(text) == _DAY:
+            ends = datetime.combine(date.fromisoformat(text), datetime.max.time(), SHANGHAI)
+        else:
+            ends = datetime.fromisoformat(text)
+        if ends.tzinfo is None:
+            raise ValueError
+        return int(ends.timestamp() * _MICROSECONDS)
+    except (ValueError, OverflowError):
+        raise _bad(field, "no day and no instant", "write YYYY-MM-DD, or 2026-03-01T09:30+08:00") from None
 
 
 def views(text: str | None) -> dict[str, View] | None:

@@ -11,7 +11,7 @@ import typer
 
 from cli import exporting, parsing, showing
 from cli.context import Call, command
-from vault.errors import Invalid
+from vault.errors import Invalid, Partial
 from vault.model import Disclosure, ItemError, Shown
 
 if TYPE_CHECKING:
@@ -33,21 +33,34 @@ def register(app: typer.Typer) -> None:
     command(app, "find", chooses=True)(find)
 
 
-def write(call: Call) -> None:
+def write(
+    call: Call,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take what can be taken; the rest is named.")
+    ] = False,
+) -> int:
     """Write records given as JSON on stdin: {"kind","ref","values":{…},"cases":[…]}, or a list of such."""
-    from vault.intake.records import drafts_of
+    from vault.intake.records import drafts_of, drafts_or_faults
 
     data = call.stdin()
     with call.open() as vault:
         tenancy = vault.tenancy(call.tenant)
-        drafts = drafts_of(data, tenancy.schema, tenancy.today())
-        done = vault.writing(call.tenant).write(call.credential(vault, "importer", "import"), drafts)
+        read = drafts_or_faults if partial else drafts_of
+        drafts = read(data, tenancy.schema, tenancy.today())
+        credential = call.credential(vault, "importer", "import")
+        done = vault.writing(call.tenant).write(credential, drafts, partial=partial)
     if call.out.json:
         call.out.document(done)
     else:
         for record in done.records:
             call.out.line(record)
     call.out.note("write.done", stored=sum(done.stored.values()), unchanged=done.unchanged)
+    if done.errors:
+        if not call.out.json:
+            rows = [(e.row, e.field, e.code, e.message, e.remedy) for e in done.errors]
+            call.out.table(("row", "field", "code", "message", "remedy"), rows)
+        call.out.note("write.refused", count=len(done.errors))
+    return Partial.exit_code if done.errors else 0
 
 
 def list_(
@@ -86,6 +99,9 @@ def read(
     ref: Annotated[list[str] | None, typer.Option("--ref", help="KIND:EXTERNAL_ID; repeatable.")] = None,
     ids_file: Annotated[Path | None, typer.Option("--ids", help="A file of one record id a line.")] = None,
     fields: Fields = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As it stood then: a day, or an instant with offset.")
+    ] = None,
     *,
     csv: Csv = None,
 ) -> int:
@@ -99,16 +115,21 @@ def read(
         raise Invalid(
             "no record is named", code="invalid_usage", field="id", remedy="give ids, --ref or --ids"
         )
+    at = parsing.moment(as_of, "as-of")
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         room = vault.reading(call.tenant)
-        found = _in_batches(room, credential, wanted, parsing.names(fields))
+        found = _in_batches(room, credential, wanted, parsing.names(fields), at)
         showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 
 
 def _in_batches(
-    room: Reading, credential: Credential, ids: Sequence[str], fields: tuple[str, ...] | None
+    room: Reading,
+    credential: Credential,
+    ids: Sequence[str],
+    fields: tuple[str, ...] | None,
+    as_of: int | None,
 ) -> Disclosure:
     """As many requests as the library's limit asks for; each is one use of the token."""
     from vault.reading import MAX_BATCH
@@ -116,7 +137,7 @@ def _in_batches(
     items: list[Shown] = []
     errors: list[ItemError] = []
     for start in range(0, len(ids), MAX_BATCH):
-        found = room.read(credential, ids[start : start + MAX_BATCH], fields=fields)
+        found = room.read(credential, ids[start : start + MAX_BATCH], fields=fields, as_of=as_of)
         items, errors = items + found.items, errors + found.errors
     return Disclosure(items=items, errors=errors)
 

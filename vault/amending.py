@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from vault.access.tokens import Credential
 from vault.correcting import Changes, Corrector
 from vault.crypto.ids import new_id
@@ -16,6 +18,7 @@ from vault.keeping import Held
 from vault.model import Grant, Happening, Whom, Word
 from vault.preparing import ID_NUMBER
 from vault.stocking import Stocker
+from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
 
 
@@ -41,6 +44,7 @@ class Amending:
         self._t = tenancy
         self._stocker = Stocker(tenancy)
         self._corrector = Corrector(tenancy, self._stocker)
+        self._suppressor = Suppressor(tenancy, self._stocker)
 
     def correct(
         self,
@@ -128,6 +132,24 @@ class Amending:
                     page.add(self._about(grant, h, f"split off to {ready.place.subject}", reason))
             self._stocker.replace(moved, [subject] if subject else [])
         return Moved(subject=subject or "", records=[h.row.record for h in held])
+
+    def refuse(self, credential: Credential, ident: str, *, reason: str) -> int:
+        """Note that a person wants no contact: retention counts from the day, and no old file revives them.
+
+        Returns how many of their identifiers went on the suppression list.
+
+        Raises:
+            Invalid: No reason.
+            NotFound: No such record within reach.
+        """
+        self._demand_reason(reason)
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "write") as (grant, page):
+                held = self._corrector.held(grant, page, [ident])[ident]
+                page.add(self._about(grant, held, "contact refused", reason))
+            anchors = held.facts.anchors | {"contact_refused_on": self._t.today().isoformat()}
+            self._t.keeping.set_facts([(held, msgspec.structs.replace(held.facts, anchors=anchors))])
+            return self._suppressor.list_people([held.row.record], "refused", lambda _: None)
 
     def duplicates(self, credential: Credential) -> list[list[str]]:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""

@@ -81,9 +81,7 @@ class Corrector:
         return self._stocker.succeed(new, held, facts, self._t.clock(), ends), names
 
     def _draft(self, spec: KindSpec, old: Draft, changes: Changes) -> Draft:
-        stale = {n for n, field in spec.fields.items() if field.derived and field.type == "code"}
-        stale |= {"birth_date"} if "id_number" in changes else set()
-        kept = {name: text for name, text in old.values.items() if name not in stale}
+        kept = {name: text for name, text in old.values.items() if name not in _stale(spec, old)}
         joined = {name: text for name, text in {**kept, **changes}.items() if text is not None}
         return self._again(spec, old, joined)
 
@@ -93,11 +91,7 @@ class Corrector:
 
     def _anchors(self, held: Held, spec: KindSpec, old: Draft, new: Draft) -> dict[str, str]:
         """The days retention counts from: those the old values gave go, those the new ones give come."""
-        plain = {
-            n: v
-            for n, v in old.values.items()
-            if not (spec.fields[n].derived and spec.fields[n].type == "code")
-        }
+        plain = {n: v for n, v in old.values.items() if n not in _stale(spec, old)}
         given = self._again(spec, old, plain).anchors.keys() - {"imported_on"}
         kept = {name: day for name, day in held.facts.anchors.items() if name not in given}
         return new.anchors | kept
@@ -123,3 +117,13 @@ class Corrector:
             draft = drafts[h.row.record][0]
             moved.append((self._stocker.succeed(draft, h, facts, now, ends, subject=to), h))
         return moved
+
+
+def _stale(spec: KindSpec, old: Draft) -> set[str]:
+    """The fields that are computed from others anew.
+
+    The day an overdue began is not: it came from days overdue that nobody stores. Nor is a birth date that no
+    ID number gives.
+    """
+    computed = {name for name, field in spec.fields.items() if field.derived} - {"overdue_since"}
+    return computed if "id_number" in old.values else computed - {"birth_date"}

@@ -6,7 +6,8 @@ new epoch, old one retired → done. Every step can be run again: a crash leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Final
@@ -14,17 +15,18 @@ from typing import Final
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.config import iso, iso_day
+from vault.config import iso
 from vault.crypto.encoding import encode
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, Tampered
+from vault.holding import Holding
 from vault.journal import Page
 from vault.ledger.certificate import sign_certificate
 from vault.ledger.registry import Approval, Plan, Principal, Request
-from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
-from vault.opening import Opener
-from vault.purging import PAGE, Purger
+from vault.model import Facts, Grant, Happening, State, Whom, Word
+from vault.purging import PAGE
 from vault.retention.planner import Verdict, summary
+from vault.retention.versions import superseded_counts
 from vault.stocking import Stocker
 from vault.stores.rows import PlanItemRow
 from vault.suppressing import Suppressor
@@ -44,24 +46,12 @@ class Executed(Word):
     certificate: str
 
 
-class HoldView(Word):
-    """A legal hold on one record."""
-
-    record: str
-    kind: str
-    number: str
-    authority: str
-    until: str
-
-
-class Erasing:
+class Erasing(Holding):
     """The room of those who let data go."""
 
     def __init__(self, tenancy: Tenancy) -> None:
-        self._t = tenancy
-        self._purger = Purger(tenancy)
+        super().__init__(tenancy)
         self._suppressor = Suppressor(tenancy, Stocker(tenancy))
-        self._opener = Opener(tenancy)
 
     # --- plan -----------------------------------------------------------------------------------------
 
@@ -78,22 +68,25 @@ class Erasing:
         self._t.authorise(grant, "plan")
         day, total = as_of or self._t.today(), self._t.stores.records.count(self._t.name)
         verdicts: list[Verdict] = []
+        versions: Counter[str] = Counter()
         items: list[tuple[str, str, str]] = []
         anchors = self._t.tenant_anchors()
         for held in self._purger.everything():
             verdict = self._purger.decide(held, anchors, day)
             verdicts.append(verdict)
+            versions[held.kind] += len(self._purger.expired(held, day)) if verdict.action != "erase" else 0
             if _changes(verdict, held.facts):
                 items.append((held.row.record, verdict.action, verdict.rule))
             if progress is not None:
                 progress(len(verdicts), total)
-        return self._freeze(credential, day, verdicts, sorted(items))
+        return self._freeze(credential, day, verdicts, versions, sorted(items))
 
     def _freeze(
         self,
         credential: Credential,
         day: date,
         verdicts: Sequence[Verdict],
+        versions: Mapping[str, int],
         items: Sequence[tuple[str, str, str]],
     ) -> Plan:
         numbers = summary(verdicts)
@@ -107,7 +100,10 @@ class Erasing:
                 digest=_digest(items),
                 state="open",
                 counts=numbers.counts,
-                by_rule=[msgspec.to_builtins(row) for row in numbers.by_rule],
+                by_rule=[
+                    *(msgspec.to_builtins(row) for row in numbers.by_rule),
+                    *(msgspec.to_builtins(row) for row in superseded_counts(versions, self._t.rules)),
+                ],
             )
             page.put(plan)
             page.put(
@@ -157,9 +153,12 @@ class Erasing:
             self._purger.restrict([i for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))
+        expired = self._purger.expire(date.fromisoformat(frozen.as_of))
         forgotten = self._purger.forget()
         self._purger.renew_epoch(frozen.generation)
-        return self._finish(grant, frozen.id, self._purger.remaining(items), forgotten)
+        return self._finish(
+            grant, frozen.id, self._purger.remaining(items), {"versions": expired, "log_secrets": forgotten}
+        )
 
     def _begin(self, credential: Credential, ident: str, *, yes: bool) -> tuple[Grant, Plan]:
         with self._t.acting(credential, "execute") as (grant, page):
@@ -227,7 +226,7 @@ class Erasing:
             raise Tampered("the plan's items are not the ones approved", remedy="plan again")
         return items
 
-    def _finish(self, grant: Grant, ident: str, remaining: int, forgotten: int) -> Executed:
+    def _finish(self, grant: Grant, ident: str, remaining: int, more: dict[str, int]) -> Executed:
         t = self._t
         with t.journal.page() as page:
             plan = page.registry.get(Plan, ident)
@@ -235,7 +234,7 @@ class Erasing:
                 return _result(plan)
             detail = (
                 f"plan {ident} erased={plan.erased} restricted={plan.restricted} orphans={plan.orphans}"
-                f" log_secrets={forgotten} keys={plan.generation}"
+                f" versions={more['versions']} log_secrets={more['log_secrets']} keys={plan.generation}"
             )
             slot = page.add(Happening(kind="erase_done", who=t.who(grant), whom=Whom(detail=detail)))
             body = {
@@ -247,7 +246,7 @@ class Erasing:
                 "restricted": plan.restricted,
                 "remaining": remaining,
                 "entries": {"erase_begin": plan.erase_idx, "erase_done": page.first_index + slot},
-                "log_secrets": forgotten,
+                **more,
                 "keys_generation": plan.generation,
                 "executed": iso(page.now),
                 "epochs": self._epoch_dates(),
@@ -298,76 +297,6 @@ class Erasing:
                 page.add(Happening(kind="key", who=self._t.who(grant), whom=Whom(detail=detail)))
         with self._t.stores.index.turn(self._t.name):
             return self._t.keeping.destroy_due_epochs()
-
-    # --- holds ----------------------------------------------------------------------------------------
-
-    def add_hold(self, credential: Credential, records: Sequence[str], hold: Hold) -> int:
-        """Put a legal hold on records: with number, authority and end date, or not at all (DESIGN 8).
-
-        A hold of the same number on the same record is replaced. Returns how many records it changed.
-
-        Raises:
-            Invalid: One of the three is missing, or the end date is past.
-        """
-        if not (hold.number.strip() and hold.authority.strip()):
-            raise Invalid("a hold needs number and authority", code="invalid_hold", remedy="give both")
-        if iso_day(hold.until, "until") < self._t.today():
-            raise Invalid(
-                "the hold has ended already", code="invalid_hold", field="until", remedy="give a later day"
-            )
-        return self._change_holds(
-            credential,
-            records,
-            hold.number,
-            lambda facts: (*(h for h in facts.holds if h.number != hold.number), hold),
-        )
-
-    def release_hold(self, credential: Credential, records: Sequence[str], number: str) -> int:
-        """Release a hold by its number."""
-        return self._change_holds(
-            credential, records, number, lambda facts: tuple(h for h in facts.holds if h.number != number)
-        )
-
-    def _change_holds(
-        self,
-        credential: Credential,
-        records: Sequence[str],
-        number: str,
-        change: Callable[[Facts], tuple[Hold, ...]],
-    ) -> int:
-        with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "hold") as (grant, page):
-                named = {h.row.record: h for h in self._opener.named(records).values()}
-                gone = page.tx.entombed(sorted(named))
-                held = {
-                    record: h
-                    for record, h in named.items()
-                    if record not in gone and change(h.facts) != h.facts.holds
-                }
-                for h in held.values():
-                    whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
-                    secret = self._t.keeping.log_secret(h.row)
-                    who = self._t.who(grant, about=h.kind)
-                    page.add(Happening(kind="hold", who=who, whom=whom, secret=secret, shelf=h.row.log_shelf))
-            changes = [(h, msgspec.structs.replace(h.facts, holds=change(h.facts))) for h in held.values()]
-            self._t.keeping.set_facts(changes)  # after its entry: no hold is placed or released unlogged
-        return len(held)
-
-    def holds(self, credential: Credential) -> list[HoldView]:
-        """Every hold there is; the question is an entry."""
-        with self._t.acting(credential, "hold") as (grant, page):
-            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="hold list")))
-        return [
-            HoldView(
-                record=h.row.record,
-                kind=h.kind,
-                number=hold.number,
-                authority=hold.authority,
-                until=hold.until,
-            )
-            for h in self._purger.everything()
-            for hold in h.facts.holds
-        ]
 
 
 def _changes(verdict: Verdict, facts: Facts) -> bool:

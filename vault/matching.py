@@ -25,11 +25,13 @@ class Incoming(Quiet, gc=False):
 
     Attributes:
         ready: The same drafts made ready as new records of new people, if that was done beforehand.
+        relationship: The reference of a new relationship with people who were erased before, "" if none.
         keys: What each draft's record can be found by; filled in by `Matcher.groups`.
     """
 
     drafts: tuple[Draft, ...]
     ready: tuple[Ready, ...] = ()
+    relationship: str = ""
     keys: tuple[list[Key], ...] = ()
 
 

@@ -318,6 +318,7 @@ class Draft(Quiet, gc=False):
         cases: Case numbers in clear, to become handles.
         content: For a draft without `ref`: 16 bytes that are the same when the same row comes again, b"" if
             it is a record of its own each time.
+        once: `content` is a key that the writer chose: other content under it is refused.
         relationship: The reference of a new relationship with a person who was erased before; "" if none.
         expect: The version that the writer believes is the latest, 0 for none at all; None doesn't ask.
     """
@@ -330,6 +331,7 @@ class Draft(Quiet, gc=False):
     cases: tuple[str, ...]
     content: bytes = b""
     expect: int | None = None
+    once: bool = False
     relationship: str = ""
 
 

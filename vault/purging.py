@@ -6,6 +6,8 @@ survivors, take their index rows and payloads, and move everything left to a new
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Final
@@ -17,14 +19,22 @@ from vault.crypto import mac
 from vault.errors import Tampered
 from vault.keeping import Held
 from vault.ledger.registry import Plan
-from vault.model import Facts, State
+from vault.model import Facts, Past, State
 from vault.retention.planner import Verdict, decide
+from vault.retention.versions import superseded_due
 from vault.stores.errors import ShelfMoved
 from vault.stores.rows import PlanItemRow, SubjectRow
 from vault.tenancy import Tenancy
 
 PAGE: Final = 1000
 """Records decided, closed and erased at once: the head is never locked for long."""
+
+
+def _without(held: Held, gone: Sequence[Past]) -> Facts:
+    """Facts that no longer know of some versions."""
+    return msgspec.structs.replace(
+        held.facts, past=tuple(past for past in held.facts.past if past not in gone)
+    )
 
 
 Before = Callable[[Sequence[str]], None]
@@ -131,6 +141,42 @@ class Purger:
     def _count(self, subject: str) -> int:
         handle = mac.handle(self._t.keys.handle_key, "subject", subject)
         return self._t.stores.ledger.counter(self._t.name, handle)
+
+    def expire(self, day: date) -> int:
+        """Erase the versions that by this day were replaced long enough ago; returns how many.
+
+        Their secrets go and the shelves are wrapped anew; then their payloads, and the facts forget them.
+        """
+        gone = 0
+        due = (h.row.record for h in self.everything() if self.expired(h, day))
+        while page := list(itertools.islice(due, PAGE)):
+            with self._t.stores.index.turn(self._t.name):
+                gone += self._expire(page, day)
+        return gone
+
+    def _expire(self, page: Sequence[str], day: date) -> int:
+        t = self._t
+        held = t.keeping.fetch(page)  # once more, now that nobody else writes
+        due = {record: self.expired(h, day) for record, h in held.items()}
+        versions = {(record, past.version) for record, old in due.items() for past in old}
+        by_shelf: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        for row in t.stores.keys.versions(t.name, [record for record, old in due.items() if old]):
+            if (row.record, row.version) in versions:
+                by_shelf[row.shelf].add((row.record, row.version))
+        for shelf, pairs in sorted(by_shelf.items()):
+            t.keeping.rewrap_versions(shelf, pairs)
+        t.stores.records.delete_versions(t.name, sorted(versions))
+        t.keeping.set_facts(
+            [(held[record], _without(held[record], old)) for record, old in due.items() if old]
+        )
+        return len(versions)
+
+    def expired(self, held: Held, day: date) -> list[Past]:
+        """The versions that by this day may no longer be kept; a legal hold keeps them all."""
+        if any(hold.until >= day.isoformat() for hold in held.facts.holds):
+            return []
+        rules = self._t.rules
+        return [p for p in held.facts.past if superseded_due(held.kind, today(p.until), rules) <= day]
 
     def restrict(self, items: Sequence[PlanItemRow], plan: Plan) -> None:
         """Set records RESTRICTED: stored and protected, nothing else (PIPL 47 ¶2).

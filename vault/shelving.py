@@ -7,7 +7,7 @@ destroyed; until then an old copy of the key store still opens (DESIGN 5).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -120,6 +120,13 @@ class Shelving:
     def rewrap(self, shelf: ShelfRow, doomed: set[str]) -> None:
         """Delete the doomed records' secrets and re-wrap the survivors under a new shelf key (DESIGN 5)."""
         self.store.rewrap(self._tenant, shelf.shelf, shelf.generation, doomed, self._rewrapped)
+
+    def rewrap_versions(self, shelf: str, versions: Collection[tuple[str, int]]) -> None:
+        """Delete the secrets of replaced versions from a shelf and wrap those beside them anew."""
+        row = self.store.shelf(self._tenant, shelf)
+        if row is None:
+            raise Tampered("secrets stand on a shelf that is gone", remedy="compare with a replica")
+        self.store.rewrap(self._tenant, shelf, row.generation, set(), self._rewrapped, versions=versions)
 
     def forget_subjects(self, gone: Sequence[SubjectRow]) -> None:
         """Delete log secrets and re-wrap those beside them: their entries' bodies never open again."""

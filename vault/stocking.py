@@ -50,10 +50,10 @@ class Stocked:
         """Raise the first refusal, for a caller whose request is all or nothing.
 
         Raises:
-            Invalid: There is one.
+            Invalid, Denied: There is one.
         """
-        for r in self.rejections:
-            raise Invalid(r.message, code=r.code, field=r.field, row=r.row or None, remedy=r.remedy)
+        for rejection in self.rejections:
+            rejection.refuse()
 
 
 class _Step(Quiet, gc=False):
@@ -149,7 +149,8 @@ class Stocker:
         olds = [group.matches.old(draft, keys) for draft, keys in zip(row.drafts, row.keys, strict=True)]
         for draft, old in zip(row.drafts, olds, strict=True):
             _check_version(draft, old)
-            _check_listed(draft, old, group.matches)
+            if old is None and not row.relationship:
+                _check_listed(draft, group.matches)
         if row.ready and not any(olds):  # all new, as was guessed when they were made ready
             group.subjects += dict.fromkeys(ready.place.subject for ready in row.ready)
             group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
@@ -172,13 +173,14 @@ class Stocker:
             ready = preparer.fresh(draft, subject, group.near, group.now, group.ends)
             return _Step(draft=draft, old=None, ready=ready)
         cases = tuple(sorted(preparer.handles(draft) | set(old.facts.cases)))
-        if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
-            if cases != old.facts.cases:
-                group.joined.append((old, msgspec.structs.replace(old.facts, cases=cases)))
-            return _Step(draft=draft, old=old, ready=None)
         kept = {"imported_on": old.facts.anchors["imported_on"]}
         anchors = old.facts.anchors | draft.anchors | kept
         facts = msgspec.structs.replace(old.facts, cases=cases, anchors=anchors)
+        if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
+            if facts != old.facts:
+                group.joined.append((old, facts))
+            return _Step(draft=draft, old=old, ready=None)
+        _check_once(draft)
         return _Step(draft=draft, old=old, ready=self.succeed(draft, old, facts, group.now, group.ends))
 
     def succeed(
@@ -327,13 +329,28 @@ def _check_version(draft: Draft, old: Held | None) -> None:
         )
 
 
-def _check_listed(draft: Draft, old: Held | None, matches: Matches) -> None:
+def _check_once(draft: Draft) -> None:
+    """A writer's key stands for one content.
+
+    Raises:
+        Invalid: The record it stands for holds another.
+    """
+    if draft.once:
+        raise Invalid(
+            "the key was used for another record",
+            code="invalid_key",
+            field="key",
+            remedy="give every new record a key of its own; a retry sends the same record again",
+        )
+
+
+def _check_listed(draft: Draft, matches: Matches) -> None:
     """Who was erased or refused comes back by a new relationship alone, never by an old file (DESIGN 8).
 
     Raises:
         Invalid: The person is on the suppression list.
     """
-    if old is None and not draft.relationship and matches.suppressed(draft):
+    if matches.suppressed(draft):
         raise Invalid(
             "this person was erased or has refused",
             code="previously_erased",

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from vault.errors import Tampered
 from vault.model import Draft, Grant, Happening, Whom
 from vault.opening import Opener
 from vault.preparing import SUPPRESSION, identifiers
 from vault.stocking import Log, Stocker
+from vault.stores.errors import ShelfMoved
+from vault.telemetry import logger
 from vault.tenancy import Tenancy
 
 Reason = Literal["erased", "refused"]
@@ -31,10 +34,19 @@ class Suppressor:
 
         Again for the same records it changes nothing. Returns how many identifiers were added.
         """
-        drafts = [draft for draft, _ in self._opener.drafts(records).values()]
-        wanted = dict.fromkeys(pair for draft in drafts for pair in identifiers(draft))
+        wanted = dict.fromkeys(pair for draft in self._drafts(records) for pair in identifiers(draft))
         rows = [self._draft(identifier, value, reason) for identifier, value in wanted]
         return self._stocker.store_within(rows, log) if rows else 0
+
+    def _drafts(self, records: Sequence[str]) -> list[Draft]:
+        """What the records hold; one that doesn't open holds up no erasure, and lists nobody."""
+        try:
+            return [draft for draft, _ in self._opener.drafts(records).values()]
+        except (Tampered, ShelfMoved):
+            if len(records) > 1:
+                return [draft for record in records for draft in self._drafts([record])]
+            logger().warning("a record to be erased does not open", tenant=self._t.name)
+            return []
 
     def erased(self, grant: Grant, gone: Sequence[str]) -> None:
         """List who is being erased.

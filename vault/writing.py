@@ -7,20 +7,24 @@ so that a visible record is always findable (docs/adr/0003).
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from vault.access.tokens import Credential
 from vault.bulk import Built, Bulk, Task, task_of
 from vault.deriving import Deriver
 from vault.errors import Denied
-from vault.intake import Export, open_export
+from vault.intake import Export, Rejection, normalise, open_export
 from vault.intake.report import Report
 from vault.matching import Incoming
 from vault.model import Draft, Grant, Happening, Whom, Word
-from vault.stocking import Stocked, Stocker
+from vault.stocking import Outcome, Stocked, Stocker
 from vault.tenancy import Tenancy
 
 CHUNK_ROWS: Final = 1500
@@ -55,12 +59,16 @@ class ImportOptions(Word):
         encoding: Overrides detection.
         mapping: A `--map` file.
         dry_run: Check everything, store nothing.
+        dated: The day the file's figures are of, where no column says so.
+        relationship: The reference of a new relationship with people who were erased before.
         processes: 1 does all in this process; 0 takes a second one for a file that is worth it.
     """
 
     encoding: str | None = None
     mapping: Path | None = None
     dry_run: bool = False
+    dated: date | None = None
+    relationship: str | None = None
     processes: int = 0
 
 
@@ -68,11 +76,20 @@ DEFAULTS: Final = ImportOptions()
 
 
 class Written(Word):
-    """What a direct write did: one line for each record, in order."""
+    """What a direct write did.
+
+    Attributes:
+        records: The ids of the records taken, in order.
+        items: What became of each of these.
+        stored: Counts by kind of what was written; the rest was `unchanged`.
+        errors: What was refused, by its place in the request (`row`, from 1); only where part may succeed.
+    """
 
     records: list[str]
+    items: list[Outcome]
     stored: dict[str, int]
     unchanged: int
+    errors: list[Rejection]
 
 
 class Writing:
@@ -112,12 +129,14 @@ class Writing:
         with self._t.acting(credential, "import") as (grant, page):
             self._t.demand_contract(page.registry)
         self.sweep()
+        options = _checked(options)
         export = open_export(
             path,
             self._t.schema,
             kind=kind,
             encoding=options.encoding,
             mapping=options.mapping,
+            dated=options.dated,
             today=self._t.today(),
         )
         header = {"kind": kind, "encoding": export.encoding, "unknown": list(export.unknown)}
@@ -125,7 +144,7 @@ class Writing:
             tally = _Tally(written)
             with Bulk(self._task(export), export, processes=options.processes) as bulk:
                 for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
-                    self._import_chunk(grant, chunk, tally, dry_run=options.dry_run)
+                    self._import_chunk(grant, chunk, tally, options)
                     if progress is not None:
                         progress(chunk[-1].consumed, export.total_bytes)
                     if counted is not None:
@@ -145,36 +164,61 @@ class Writing:
         profile = t.config.settings.applies_to
         return task_of(t.keys, t.schema, t.rules, profile, export.layout, t.tenant_anchors())
 
-    def _import_chunk(self, grant: Grant, chunk: Sequence[Built], tally: _Tally, *, dry_run: bool) -> None:
+    def _import_chunk(
+        self, grant: Grant, chunk: Sequence[Built], tally: _Tally, options: ImportOptions
+    ) -> None:
         tally.rows += len(chunk)
         good: list[Incoming] = []
         for row in chunk:
             if row.rejections:
                 tally.report.add(row.rejections)
             else:
-                good.append(Incoming(drafts=row.drafts, ready=row.ready))
-        if dry_run or not good:
+                good.append(
+                    Incoming(drafts=row.drafts, ready=row.ready, relationship=options.relationship or "")
+                )
+        if options.dry_run or not good:
             return
         span = f"rows {chunk[0].number}-{chunk[-1].number}"
+        if options.relationship:
+            span += f" relationship={options.relationship}"
         done = self._stocker.store(good, lambda drafts: self._log(grant, "import", drafts, span))
         tally.add(done)
 
-    def write(self, credential: Credential, drafts: Sequence[Draft]) -> Written:
-        """Store all of the records or none.
+    def write(
+        self, credential: Credential, drafts: Sequence[Draft | Rejection], *, partial: bool = False
+    ) -> Written:
+        """Store all of the records or none; with `partial`, each that can be.
+
+        Args:
+            credential: Must allow `write`.
+            drafts: What to store; a rejection stands for what could not even be read.
+            partial: Take what can be taken and name the rest.
 
         Raises:
             Invalid: A record names a case nobody has, say; nothing of the request was stored.
             Denied: The token doesn't allow it, or the creditor's contract has ended.
         """
+        faults = [draft for draft in drafts if isinstance(draft, Rejection)]
         with self._t.acting(credential, "write") as (grant, page):
             self._t.demand_contract(page.registry)
         self.sweep()
-        done = self._stocker.store_all(
-            [Incoming(drafts=(draft,)) for draft in drafts],
-            lambda stored: self._log(grant, "write", stored, ""),
-        )
+        store = self._stocker.store if partial else self._stocker.store_all
+        rows = [
+            Incoming(drafts=(_own(draft, grant),), relationship=draft.relationship)
+            for draft in drafts
+            if isinstance(draft, Draft)
+        ]
+        if faults and not partial:
+            faults[0].refuse()
+        references = sorted({row.relationship for row in rows if row.relationship})
+        span = f"relationship={','.join(references)}" if references else ""
+        done = store(rows, lambda stored: self._log(grant, "write", stored, span))
         return Written(
-            records=[o.record for o in done.outcomes], stored=dict(done.stored), unchanged=done.unchanged
+            records=[outcome.record for outcome in done.outcomes],
+            items=done.outcomes,
+            stored=dict(done.stored),
+            unchanged=done.unchanged,
+            errors=sorted(faults + done.rejections, key=lambda fault: fault.row),
         )
 
     def _log(self, grant: Grant, kind: str, drafts: Sequence[Draft], span: str) -> None:
@@ -193,6 +237,21 @@ class Writing:
     def sweep(self) -> int:
         """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""
         return self._deriver.sweep()
+
+
+def _checked(options: ImportOptions) -> ImportOptions:
+    """Options whose reference is fit to stand in the log: it is no number of a person."""
+    if options.relationship is None:
+        return options
+    return msgspec.structs.replace(options, relationship=normalise("ref", options.relationship))
+
+
+def _own(draft: Draft, grant: Grant) -> Draft:
+    """A draft whose writer's key is that writer's own: two services may choose the same."""
+    if not draft.once:
+        return draft
+    digest = hashlib.sha256(grant.principal.encode() + b"\0" + draft.content).digest()[:16]
+    return msgspec.structs.replace(draft, content=digest)
 
 
 class _Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -117,3 +118,40 @@ def test_no_wrong_approval_counts(tmp_path: Path, wrong: str) -> None:
     with pytest.raises(Denied) as refusal:
         made.vault.erasing().execute(token, plan.id)
     assert refusal.value.code == "approval_required"
+
+
+def test_replaced_versions_go_by_their_rule(made: Made) -> None:
+    """A year after it was replaced a version's secret and payloads are gone; the rest stays."""
+    (record, *_) = made.ids(ROWS)
+    dpo, amending = made.token("dpo", "subject_request"), made.vault.amending()
+    amending.correct(dpo, record, {"phone": "13911112222"}, reason="r")
+    made.clock.advance(days=200)
+    amending.correct(made.token("dpo", "subject_request"), record, {"phone": "13822223333"}, reason="r")
+    made.clock.advance(days=200)
+    plan = made.vault.erasing().plan(made.token("dpo"))
+    assert [(r["rule"], r["count"]) for r in plan.by_rule if r["action"] == "expire"] == [
+        ("HOUSE-VERSIONS-1Y", 1)
+    ]
+    done = made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+    assert json.loads(done.certificate)["certificate"]["versions"] == 1
+    stores = made.vault.stores
+    assert {row.version for row in stores.keys.versions("main", [record])} == {2, 3}
+    assert {row.version for row in stores.records.fetch("main", [record], ["contact"])} == {2, 3}
+    facts = made.vault.tenancy().keeping.fetch([record])[record].facts
+    assert [past.version for past in facts.past] == [2]
+    shown = made.vault.reading().read(made.token("legal"), [record], fields=("phone",)).items[0]
+    assert bytes(shown.fields["phone"].value or b"") == b'"13822223333"'
+
+
+def test_a_hold_keeps_replaced_versions(made: Made) -> None:
+    """While a legal hold runs, what a record said before is kept too."""
+    (record, *_) = made.ids(ROWS)
+    made.vault.amending().correct(
+        made.token("dpo", "subject_request"), record, {"phone": "13911112222"}, reason="r"
+    )
+    hold = Hold(number="H-1", authority="court", until="2050-01-01")
+    made.vault.erasing().add_hold(made.token("dpo"), [record], hold)
+    made.clock.advance(days=500)
+    plan = made.vault.erasing().plan(made.token("dpo"))
+    made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+    assert {row.version for row in made.vault.stores.keys.versions("main", [record])} == {1, 2}

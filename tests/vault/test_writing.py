@@ -12,7 +12,8 @@ from kit import Made, attempt, borrowers, make_vault, promise, shown, sql, value
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, Tampered
-from vault.writing import ImportOptions
+from vault.intake.records import drafts_of, drafts_or_faults
+from vault.writing import ImportOptions, Written
 
 
 @pytest.fixture
@@ -286,3 +287,95 @@ def test_refs_after_a_crash(made: Made, monkeypatch: pytest.MonkeyPatch) -> None
     assert made.load(rows).stored["borrower"] == 20
     refs = [f"borrower:{row['客户编号']}" for row in rows]
     assert len(made.vault.reading().read(made.token("collector"), refs).items) == 20
+
+
+def service(made: Made, text: str, *, partial: bool = False) -> Written:
+    """What a service gets that writes this JSON."""
+    tenancy = made.vault.tenancy()
+    read = drafts_or_faults if partial else drafts_of
+    drafts = read(text.encode(), tenancy.schema, tenancy.today())
+    return made.vault.writing().write(made.token("importer"), drafts, partial=partial)
+
+
+def call(case: str, **more: object) -> dict[str, object]:
+    """A call's result as a service sends it."""
+    values = {"case_number": case, "channel": "电话", "attempted_at": "2026-03-15", "result": "承诺还款"}
+    return {"kind": "contact_attempt", "values": values, **more}
+
+
+def test_a_retry_with_a_key_writes_once(made: Made) -> None:
+    """The same record under the same key is one record; without a key each one sent is one of its own."""
+    (row,) = borrowers(1)
+    made.load([row])
+    sent = json.dumps([call(row["案件编号"], key="call-1"), call(row["案件编号"], key="call-2")])
+    first, again = service(made, sent), service(made, sent)
+    assert (first.stored, again.stored, again.unchanged) == ({"contact_attempt": 2}, {}, 2)
+    assert first.records == again.records
+    plain = json.dumps([call(row["案件编号"])])
+    assert service(made, plain).records != service(made, plain).records
+
+
+def test_a_key_stands_for_one_content(made: Made) -> None:
+    """Other content under a key is refused, and what is stored stays."""
+    (row,) = borrowers(1)
+    made.load([row])
+    service(made, json.dumps(call(row["案件编号"], key="k")))
+    other = call(row["案件编号"], key="k")
+    other["values"] = {**other["values"], "result": "拒绝还款"}  # type: ignore[dict-item]
+    with pytest.raises(Invalid) as error:
+        service(made, json.dumps(other))
+    assert error.value.code == "invalid_key"
+
+
+def test_two_services_may_choose_one_key(made: Made) -> None:
+    """A key is its writer's own."""
+    (row,) = borrowers(1)
+    made.load([row])
+    other = made.vault.granting().add_principal(made.identity, name="dialer", roles=("importer",))
+    tenancy = made.vault.tenancy()
+    drafts = drafts_of(json.dumps(call(row["案件编号"], key="k")).encode(), tenancy.schema, tenancy.today())
+    first = made.vault.writing().write(made.token("importer"), drafts)
+    token = made.vault.granting().issue(other, role="importer", purpose="import")
+    assert made.vault.writing().write(token, drafts).records != first.records
+
+
+def test_what_can_be_taken_is_taken(made: Made) -> None:
+    """With `partial`, a wrong record is named by its place, the rest stands; else nothing does."""
+    (row,) = borrowers(1)
+    made.load([row])
+    bad = call(row["案件编号"])
+    bad["values"] = {**bad["values"], "attempted_at": "soon"}  # type: ignore[dict-item]
+    sent = json.dumps([call(row["案件编号"]), bad, call("NOBODY-1"), {"kind": "nosuch", "values": {}}])
+    with pytest.raises(Invalid):
+        service(made, sent)
+    assert made.vault.stores.records.count("main", "contact_attempt") == 0
+    done = service(made, sent, partial=True)
+    assert [(e.row, e.code) for e in done.errors] == [
+        (2, "invalid_date"),
+        (3, "invalid_ref"),
+        (4, "invalid_kind"),
+    ]
+    assert [(item.row, item.stored) for item in done.items] == [(1, True)]
+    assert made.vault.stores.records.count("main", "contact_attempt") == 1
+
+
+def test_a_writer_who_is_late_is_told(made: Made) -> None:
+    """A record that says which version it replaces is refused when another stands, also as the first one."""
+    (row,) = borrowers(1)
+    made.load([row])
+
+    def promise(amount: str, version: int) -> str:
+        values = {
+            "promise_no": "P-1",
+            "case_number": row["案件编号"],
+            "amount": amount,
+            "due_on": "2026-04-01",
+        }
+        return json.dumps({"kind": "promise", "ref": "P-1", "values": values, "version": version})
+
+    assert service(made, promise("10.00", 0)).items[0].version == 1
+    assert service(made, promise("20.00", 1)).items[0].version == 2
+    for late in (0, 1):
+        with pytest.raises(Invalid) as error:
+            service(made, promise("30.00", late))
+        assert error.value.code == "invalid_version"

@@ -198,8 +198,8 @@ def _granted(cell: Cell, kind: KindSpec, spec: FieldSpec, grant: Grant) -> View:
 
 
 def _compartment(spec: FieldSpec, view: View) -> str:
-    """Where the value shown is sealed: open values lie in the masked projection, clear as they are."""
-    return "masked" if spec.open or view is View.MASKED else spec.compartment
+    """Where the value shown is sealed: one without a mask lies in the masked projection, clear as it is."""
+    return "masked" if spec.mask == "none" or view is View.MASKED else spec.compartment
 
 
 def _bits(specs: list[FieldSpec], views: dict[str, View], view: View) -> int:

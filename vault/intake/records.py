@@ -1,6 +1,10 @@
 """Single records into drafts: what `cvault write` and other programs send, normalised like an import.
 
-    record = {"kind": K, "ref": EXTERNAL_ID?, "values": {FIELD: TEXT, …}, "cases": [CASE_NUMBER, …]?}
+    record = {"kind": K, "ref": EXTERNAL_ID?, "values": {FIELD: TEXT, …}, "cases": [CASE_NUMBER, …]?,
+              "key": TEXT?, "version": NUMBER?, "relationship": REF?}
+
+A record is the same when it comes again under the same external id, or the same key; one with neither is a
+record of its own each time. `version` is the one the writer believes to be the latest, 0 for none.
 
 No error holds a value, nor what the JSON reader says of one.
 """
@@ -8,6 +12,7 @@ No error holds a value, nor what the JSON reader says of one.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Final
 
 import msgspec
@@ -15,20 +20,31 @@ import msgspec
 from vault.errors import Invalid
 from vault.intake import computing, values
 from vault.intake.fold import bad
+from vault.intake.rows import Rejection
 from vault.model import Draft, Word
 from vault.schema import KindSpec, Schema
 
 MAX_RECORDS: Final = 1000
 """Records in one request at most."""
+LONGEST_KEY: Final = 128
 
 
 class Given(Word, forbid_unknown_fields=True):
-    """One record as it is sent; a blank value counts as none."""
+    """One record as it is sent; a blank value counts as none.
+
+    Attributes:
+        key: What the writer calls this record, so that a retry finds it; for records without `ref`.
+        version: The version it is to replace, 0 for none at all; None doesn't ask.
+        relationship: The reference of a new relationship with somebody who was erased before.
+    """
 
     kind: str
     values: dict[str, str]
     ref: str | None = None
     cases: tuple[str, ...] = ()
+    key: str | None = None
+    version: int | None = None
+    relationship: str = ""
 
     def __repr__(self) -> str:
         """Name the kind, never the values."""
@@ -48,6 +64,33 @@ def drafts_of(data: bytes, schema: Schema, today: dt.date) -> list[Draft]:
     Raises:
         Invalid: Names the record (`row`, from 1) and field at fault; nothing of the input is repeated.
     """
+    return [draft_of(record, schema, today, number) for number, record in enumerate(_records(data), 1)]
+
+
+def drafts_or_faults(data: bytes, schema: Schema, today: dt.date) -> list[Draft | Rejection]:
+    """As `drafts_of`, but a record that can't be taken is a rejection in its place.
+
+    Raises:
+        Invalid: Not records as JSON at all.
+    """
+    found: list[Draft | Rejection] = []
+    for number, record in enumerate(_records(data), 1):
+        try:
+            found.append(draft_of(record, schema, today, number))
+        except Invalid as error:
+            found.append(
+                Rejection(
+                    row=number,
+                    field=error.field or "kind",
+                    code=error.code,
+                    message=error.message,
+                    remedy=error.remedy,
+                )
+            )
+    return found
+
+
+def _records(data: bytes) -> list[Given]:
     try:
         given = msgspec.json.decode(data, type=list[Given] | Given)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -62,13 +105,10 @@ def drafts_of(data: bytes, schema: Schema, today: dt.date) -> list[Draft]:
         raise Invalid(
             f"not 1 to {MAX_RECORDS} records", code="invalid_batch", field="stdin", remedy="split them"
         )
-    ordinals = computing.Ordinals()
-    return [draft_of(record, schema, today, number, ordinals) for number, record in enumerate(records, 1)]
+    return records
 
 
-def draft_of(
-    given: Given, schema: Schema, today: dt.date, row: int = 0, ordinals: computing.Ordinals | None = None
-) -> Draft:
+def draft_of(given: Given, schema: Schema, today: dt.date, row: int = 0) -> Draft:
     """One record into a draft.
 
     Args:
@@ -76,7 +116,6 @@ def draft_of(
         schema: Types and required fields.
         today: The day of the write, Asia/Shanghai.
         row: Its place in the request, from 1.
-        ordinals: Those of the request, so that like records of it stay apart; None for a record alone.
 
     Raises:
         Invalid: Unknown kind or field, a value that is none of its field's type, or a required one missing.
@@ -95,12 +134,32 @@ def draft_of(
             values=found,
             anchors={"imported_on": today.isoformat()} | computing.own_anchors(spec.name, found),
             cases=cases,
-            content=b"" if ref else (ordinals or computing.Ordinals()).content(spec.name, cases, found),
+            content=_key(given) if ref is None else b"",
+            expect=_version(given),
+            once=ref is None and given.key is not None,
+            relationship=values.normalise("ref", given.relationship) if given.relationship.strip() else "",
         )
     except Invalid as error:
         raise Invalid(
             error.message, code=error.code, field=error.field, row=row or None, remedy=error.remedy
         ) from None
+
+
+def _key(given: Given) -> bytes:
+    """A digest of the writer's key, b"" if there is none."""
+    if given.key is None:
+        return b""
+    if not 0 < len(given.key) <= LONGEST_KEY or not given.key.isprintable():
+        raise Invalid(
+            f"a key has 1 to {LONGEST_KEY} characters", code="invalid_key", field="key", remedy="shorten it"
+        )
+    return hashlib.sha256(given.key.encode()).digest()[:16]
+
+
+def _version(given: Given) -> int | None:
+    if given.version is not None and not 0 <= given.version < 1 << 31:
+        raise Invalid("no such version", code="invalid_version", field="version", remedy="give the one read")
+    return given.version
 
 
 def _normalised(spec: KindSpec, given: dict[str, str]) -> dict[str, str]:

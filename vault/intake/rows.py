@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
-from vault.errors import Invalid
+from vault.errors import Denied, Invalid
 from vault.intake import computing, numbers, values
 from vault.intake.fold import fold_number
 from vault.intake.headers import Column
@@ -27,7 +27,7 @@ from vault.intake.layouts import (
     required,
     type_of,
 )
-from vault.model import Draft, Word
+from vault.model import REASONS, Draft, Word
 from vault.schema import KindSpec, Schema
 
 MAX_OVERDUE_DAYS: Final = 36500
@@ -67,6 +67,16 @@ class Rejection(Word, frozen=True, kw_only=True):
     code: str
     message: str
     remedy: str
+
+    def refuse(self) -> NoReturn:
+        """Raise it, for a caller whose request is all or nothing.
+
+        Raises:
+            Denied: The code is a reason to deny.
+            Invalid: It is another.
+        """
+        kind = Denied if self.code in REASONS else Invalid
+        raise kind(self.message, code=self.code, field=self.field, row=self.row or None, remedy=self.remedy)
 
 
 class Row(Word, frozen=True, kw_only=True):

@@ -166,14 +166,22 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
         return _applicable(self, kind, profile)
 
     def superseded(self, kind: str) -> Period:
-        """How long a replaced version of a record of this kind is kept; the first entry that names it says.
+        """How long a replaced version of a record of this kind is kept.
 
         Raises:
             ConfigError: No entry names it: such versions would be kept without end (PIPL 19).
         """
+        return parse(self.version_rule(kind).period)
+
+    def version_rule(self, kind: str) -> Superseded:
+        """The rule that ends a replaced version of this kind: the first that names it.
+
+        Raises:
+            ConfigError: None does.
+        """
         for one in self.versions:
             if kind in one.kinds or "*" in one.kinds:
-                return parse(one.period)
+                return one
         raise ConfigError(
             "no retention rule says how long superseded versions of this kind are kept",
             field="kinds",

@@ -1,0 +1,105 @@
+"""Holding: legal holds on records, which no purge passes (DESIGN 8, step 2).
+
+What the erasing room stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from vault.access.tokens import Credential
+from vault.config import iso_day
+from vault.errors import Invalid
+from vault.model import Facts, Happening, Hold, Whom, Word
+from vault.opening import Opener
+from vault.purging import Purger
+from vault.tenancy import Tenancy
+
+
+class HoldView(Word):
+    """A legal hold on one record."""
+
+    record: str
+    kind: str
+    number: str
+    authority: str
+    until: str
+
+
+class Holding:
+    """Places, releases and lists holds."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._purger = Purger(tenancy)
+        self._opener = Opener(tenancy)
+
+    def add_hold(self, credential: Credential, records: Sequence[str], hold: Hold) -> int:
+        """Put a legal hold on records: with number, authority and end date, or not at all (DESIGN 8).
+
+        A hold of the same number on the same record is replaced. Returns how many records it changed.
+
+        Raises:
+            Invalid: One of the three is missing, or the end date is past.
+        """
+        if not (hold.number.strip() and hold.authority.strip()):
+            raise Invalid("a hold needs number and authority", code="invalid_hold", remedy="give both")
+        if iso_day(hold.until, "until") < self._t.today():
+            raise Invalid(
+                "the hold has ended already", code="invalid_hold", field="until", remedy="give a later day"
+            )
+        return self._change_holds(
+            credential,
+            records,
+            hold.number,
+            lambda facts: (*(h for h in facts.holds if h.number != hold.number), hold),
+        )
+
+    def release_hold(self, credential: Credential, records: Sequence[str], number: str) -> int:
+        """Release a hold by its number."""
+        return self._change_holds(
+            credential, records, number, lambda facts: tuple(h for h in facts.holds if h.number != number)
+        )
+
+    def _change_holds(
+        self,
+        credential: Credential,
+        records: Sequence[str],
+        number: str,
+        change: Callable[[Facts], tuple[Hold, ...]],
+    ) -> int:
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "hold") as (grant, page):
+                named = {h.row.record: h for h in self._opener.named(records).values()}
+                gone = page.tx.entombed(sorted(named))
+                held = {
+                    record: h
+                    for record, h in named.items()
+                    if record not in gone and change(h.facts) != h.facts.holds
+                }
+                for h in held.values():
+                    whom = Whom(subject=h.row.subject, record=h.row.record, detail=f"hold {number}")
+                    secret = self._t.keeping.log_secret(h.row)
+                    who = self._t.who(grant, about=h.kind)
+                    page.add(Happening(kind="hold", who=who, whom=whom, secret=secret, shelf=h.row.log_shelf))
+            changes = [(h, msgspec.structs.replace(h.facts, holds=change(h.facts))) for h in held.values()]
+            self._t.keeping.set_facts(changes)  # after its entry: no hold is placed or released unlogged
+        return len(held)
+
+    def holds(self, credential: Credential) -> list[HoldView]:
+        """Every hold there is; the question is an entry."""
+        with self._t.acting(credential, "hold") as (grant, page):
+            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="hold list")))
+        return [
+            HoldView(
+                record=h.row.record,
+                kind=h.kind,
+                number=hold.number,
+                authority=hold.authority,
+                until=hold.until,
+            )
+            for h in self._purger.everything()
+            for hold in h.facts.holds
+        ]
