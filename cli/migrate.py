@@ -93,7 +93,8 @@ def register(app: typer.Typer) -> None:
 def import_(
     call: Call, *, url: From, query: Query, key: Key, kind: Kind, mapping: Map = None,
     columns: Columns = None, secret: Secret = None, page: Page = 2000, pause: Pause = 0.0, rate: Rate = 0.0,
-    timeout: Timeout = 60.0, no_count: NoCount = False, report: ReportTo = None, resume: Resume = None, dry_run: Dry = False,
+    timeout: Timeout = 60.0, no_count: NoCount = False, report: ReportTo = None,
+    resume: Resume = None, dry_run: Dry = False,
 ) -> int:  # fmt: skip
     """Import a live table, page by page along its key; nothing is changed there."""
     from vault.intake.resume import ResumeFile

@@ -26,7 +26,7 @@ HOPELESS: Final = 50
 """Cells of a column that may fail before any decrypts; then its key or scheme is wrong."""
 
 _DERIVED: Final = re.compile(
-    r"_(?:masked?|assisted(?:_query)?|like(?:_query)?)$|^(?:assisted|like)_query_", re.IGNORECASE
+    r"_(?:mask(?:ed)?|assisted(?:_query)?|like(?:_query)?)$|^(?:assisted|like)_query_", re.IGNORECASE
 )
 """Names by which ShardingSphere's documentation and its users call masks, digests and LIKE helpers."""
 

@@ -116,14 +116,25 @@ class ForeignQuery:
         driver: Any = self._engine.dialect.dbapi
         self._errors = (SQLAlchemyError, driver.Error, UnicodeError, ValueError)
         self._met = False
+        self.header: list[str] = []
+        self.size = 0
+        try:
+            self._look(key, binary)
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, key: str, binary: frozenset[str]) -> None:
         self.header = self._ask(self._columns)
         if key not in self.header:
             raise _bad_key("the query has no column of the key's name", "name it as the query gives it")
         self._place = self.header.index(key)
-        self._key = bindless(self._engine.dialect.identifier_preparer.quote_identifier(key))
+        mark = "`" if self.name in {"mysql", "mariadb"} else '"'
+        self._key = bindless(f"{mark}{key.replace(mark, 2 * mark)}{mark}")
         self._writers = [hex_of if title.lower() in binary else text_of for title in self.header]
         self._ask(self._no_nulls)
-        self.size = self._ask(self._census) if self._pace.count else 0
+        if self._pace.count:
+            self.size = self._ask(self._census)
 
     def rows(self, after: str = "") -> Iterator[ForeignRow]:
         """Every row after a position, in the key's order; memory holds a page.
@@ -226,12 +237,12 @@ class ForeignQuery:
         if not found:
             return []
         keys = [row[self._place] for row in found]
-        for one in keys:
-            position_of(one)
+        if len({position_of(one) for one in keys}) != len(keys):
+            raise _bad_key("the key column is not unique", _NOT_UNIQUE)
         asked = [f"SELECT count(*) {self._from} {begin} AND {key} <= :last"]
         if not _ascending(keys, after):
-            inside = f"(SELECT {key} {page}) q"  # both from names that were checked and quoted
-            asked.append(f"SELECT count(*) FROM {inside} WHERE {key} <= :last")
+            inside = f"(SELECT {key} {page}) q"
+            asked.append(f"SELECT count(*) FROM {inside} WHERE {key} <= :last")  # noqa: S608 - checked, quoted
         for sql in asked:
             ((rows,),) = self._all(connection, sql, **bound, last=keys[-1])
             if rows != len(keys):

@@ -86,7 +86,7 @@ def checked_url(url: str, password: str | None) -> URL:
         raise _bad_url("malformed") from None
     if driver is None:
         raise _bad_url("of another kind of database")
-    if parsed.password is not None or any(_SECRET.search(n) and n not in _NO_SECRET for n in parsed.query):
+    if parsed.password or any(_SECRET.search(n) and n not in _NO_SECRET for n in parsed.query):
         raise Invalid(
             "the source's URL holds a password",
             code="invalid_source",

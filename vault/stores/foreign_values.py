@@ -53,7 +53,7 @@ def _float(value: float) -> str:
     if not math.isfinite(value):
         raise Unreadable("no finite number")
     digits = f"{value:.{FLOAT_DIGITS}g}"
-    if float(digits) != value:
+    if float(digits) != value or abs(value) >= 10**FLOAT_DIGITS:  # an 18-digit number ends in made-up zeros
         raise Unreadable(f"a floating-point number of more than {FLOAT_DIGITS} digits; use a decimal column")
     return _decimal(Decimal(digits))
 
