@@ -36,7 +36,8 @@ from vault.model import Word
 KEY: Final = b"the old system's key"
 COLUMNS: Final = (
     "case_number text, name text, id_number text, phone_cipher text, phone_mask text,"
-    " phone_assisted_query text, bank_card text, address text, employer text, email text, placed_on date, overdue_since date,"
+    " phone_assisted_query text, bank_card text, address text, employer text, email text, placed_on date,"
+    " overdue_since date,"
     ' outstanding numeric(14,2), "contact_person.name" text, "contact_person.phone" text, relation text'
 )
 
@@ -86,7 +87,8 @@ def fill(url: str, rows: int, folder: Path) -> None:
                     number * 3, row["案件编号"], row["客户姓名"], row["证件号"], encrypted(phone),
                     f"{phone[:3]}****{phone[-4:]}", digest(phone),
                     row["银行卡号"], row["户籍地址"], row["单位名称"], row["电子邮箱"], "2026-03-01",
-                    since.isoformat(), row["欠款余额"], row["紧急联系人"], row["联系人电话"], row["与本人关系"],
+                    since.isoformat(), row["欠款余额"], row["紧急联系人"], row["联系人电话"],
+                    row["与本人关系"],
                 ))  # fmt: skip
     (folder / "rows.csv").unlink()
 
@@ -103,9 +105,8 @@ class Move:
         (folder / "columns.toml").write_text(
             '[encrypted]\nphone_cipher = {target="borrower.phone", scheme="aes-ecb-sha1", key="old.key"}\n'
         )
-        subprocess.run(
-            [*self._cvault(), "init", str(folder / "vault"), "--sandbox"], check=True, capture_output=True
-        )
+        made = [*self._cvault(), "init", str(folder / "vault"), "--sandbox"]
+        subprocess.run(made, check=True, capture_output=True)
         self._asked = [
             "--from-sql", url, "--query", str(folder / "query.sql"), "--key", "id", "--kind", "borrower",
             "--columns", str(folder / "columns.toml"), "--sandbox", "--json",
