@@ -216,7 +216,11 @@ def _password(call: Call, file: Path | None) -> str | None:
 def _export(
     call: Call, vault: Vault, table: ForeignQuery, asked: Asked, state: ResumeFile | None
 ) -> tuple[Export, list[str]]:
-    """The table as an export, from behind what is done; and the columns dropped as repeating others."""
+    """The table as an export, from behind what is done; and the columns dropped as repeating others.
+
+    Raises:
+        Invalid: The columns file has a target that rows of this kind don't have.
+    """
     from vault.intake import open_export
     from vault.intake.columns import Deciphered
     from vault.intake.source import Source
@@ -229,6 +233,15 @@ def _export(
     export = open_export(
         None, tenancy.schema, kind=asked.kind, mapping=asked.mapping, today=tenancy.today(), source=source
     )
+    found = {target for _, target in export.columns}
+    astray = sorted({column.target for column in asked.encrypted.values()} - found)
+    if astray:
+        raise Invalid(
+            f"{asked.kind} rows hold no {astray[0]}",
+            code="invalid_map",
+            field="columns",
+            remedy="choose a target of this --kind, as in docs/import.md",
+        )
     return export, clear.dropped
 
 

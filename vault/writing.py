@@ -19,7 +19,7 @@ from vault.deriving import Deriver
 from vault.errors import Denied
 from vault.intake import Export, open_export
 from vault.intake.report import Report
-from vault.intake.resume import Progress, ResumeFile
+from vault.intake.resume import Progress, ResumeFile, demand_numbers
 from vault.matching import Incoming
 from vault.model import Draft, Grant, Happening, Whom, Word
 from vault.stocking import Stocked, Stocker
@@ -149,6 +149,7 @@ class Writing:
 
         Raises:
             Denied: The token doesn't allow it, or the creditor's contract has ended.
+            Invalid: Rows without a number of their own are to be gone on with.
         """
         with self._t.acting(credential, "import") as (grant, page):
             self._t.demand_contract(page.registry)
@@ -176,6 +177,8 @@ class Writing:
             tally = _Tally(written, done)
             with Bulk(self._task(export), export, processes=options.processes) as bulk:
                 for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
+                    if resume is not None:
+                        demand_numbers(draft for row in chunk for draft in row.drafts)
                     self._import_chunk(grant, chunk, tally, dry_run=options.dry_run)
                     if resume is not None:
                         resume.save(tally.progress(chunk[-1]))

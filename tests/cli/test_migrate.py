@@ -155,3 +155,26 @@ def test_encrypted_columns_are_opened(cv: Run, source: Path, tmp_path: Path) -> 
     assert migrate(cv, source, "import", "--columns", columns).json["rejected"] == 1
     found = cv("read", "--ref", "borrower:AJ00001", "--role", "legal", "--json").json["items"][0]
     assert found["fields"]["employer"]["value"] == "text"
+
+
+def test_a_target_of_another_kind_is_refused(cv: Run, source: Path, tmp_path: Path) -> None:
+    """The column would be decrypted and then left out."""
+    (tmp_path / "k").write_text("key\n")
+    (tmp_path / "k").chmod(0o600)
+    columns = tmp_path / "columns.toml"
+    columns.write_text('[encrypted]\nstar = {target="visit.note", scheme="aes-ecb-sha1", key="k"}\n')
+    refused = migrate(cv, source, "import", "--columns", columns)
+    assert (refused.code, refused.error["field"]) == (2, "columns")
+
+
+def test_rows_without_a_number_cannot_be_gone_on_with(cv: Run, source: Path, tmp_path: Path) -> None:
+    """Equal ones on both sides of a kill would become one record: refused before anything is stored."""
+    query = "SELECT id, case_number, '电话' channel, placed_on AS attempted_at, '已接通' result FROM b"
+    source.with_name("query.sql").write_text(query)
+    words = (
+        "--from-sql", f"sqlite:///{source}", "--query", source.with_name("query.sql"), "--key", "id", "--json",
+        "--kind", "contact_attempt",
+    )  # fmt: skip
+    refused = cv("migrate", "import", *words, "--resume", tmp_path / "progress.json")
+    assert (refused.code, refused.error["code"]) == (2, "invalid_resume")
+    assert cv("migrate", "import", *words).json["stored"] == {"contact_attempt": 2}

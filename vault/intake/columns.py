@@ -48,8 +48,8 @@ def read_columns(path: Path, schema: Schema) -> dict[str, EncryptedColumn]:
     """Read a columns file: encrypted columns by their title in lower case.
 
     Args:
-        path: TOML with one table `[encrypted]`; each entry has `target` (`kind.field`, `kind.2.field`), `scheme`
-            (a key of `vault.crypto.foreign.SCHEMES`) and `key`, a file of mode 0600 beside it.
+        path: TOML with one table `[encrypted]`; each entry has `target` (as a map's), `scheme` (a key of
+            `vault.crypto.foreign.SCHEMES`) and `key`, a file of mode 0600 beside it.
         schema: The fields there are.
 
     Raises:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from vault.crypto.provider import write_private
 from vault.crypto.wrap import WrappingKey
 from vault.errors import Invalid, Tampered, Unavailable
 from vault.intake.report import Mark
-from vault.model import Quiet
+from vault.model import Draft, Quiet
 
 FORMAT: Final = "cvault/import-progress/v1"
 
@@ -134,6 +135,24 @@ class ResumeFile:
     def _context(self, progress: Progress) -> bytes:
         told = msgspec.json.encode([progress.counts, progress.report, progress.mark], order="sorted")
         return encode(FORMAT, self._source, progress.rows, told)
+
+
+def demand_numbers(drafts: Iterable[Draft]) -> None:
+    """Demand that every record can be told by a number of its own.
+
+    Equal rows without one are told apart by their order within a run (`Draft.content`), and a run that goes
+    on would count anew: two such rows on both sides of a kill would become one record.
+
+    Raises:
+        Invalid: One has none; raised before anything of its chunk is stored.
+    """
+    if any(draft.ref is None for draft in drafts):
+        raise Invalid(
+            "rows without a number of their own cannot be gone on with",
+            code="invalid_resume",
+            field="resume",
+            remedy="give the column of their number, or import them without --resume",
+        )
 
 
 def _not_ours(problem: str, remedy: str) -> Invalid:
