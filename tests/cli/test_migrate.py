@@ -172,8 +172,8 @@ def test_rows_without_a_number_cannot_be_gone_on_with(cv: Run, source: Path, tmp
     query = "SELECT id, case_number, '电话' channel, placed_on AS attempted_at, '已接通' result FROM b"
     source.with_name("query.sql").write_text(query)
     words = (
-        "--from-sql", f"sqlite:///{source}", "--query", source.with_name("query.sql"), "--key", "id", "--json",
-        "--kind", "contact_attempt",
+        "--from-sql", f"sqlite:///{source}", "--query", source.with_name("query.sql"), "--key", "id",
+        "--kind", "contact_attempt", "--json",
     )  # fmt: skip
     refused = cv("migrate", "import", *words, "--resume", tmp_path / "progress.json")
     assert (refused.code, refused.error["code"]) == (2, "invalid_resume")
