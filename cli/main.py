@@ -11,7 +11,20 @@ from typing import Any, Final
 
 import typer
 
-from cli import admin, amending, holds, imports, log, policy, principals, records, retention, status, tokens
+from cli import (
+    admin,
+    amending,
+    holds,
+    imports,
+    log,
+    migrate,
+    policy,
+    principals,
+    records,
+    retention,
+    status,
+    tokens,
+)
 from cli.options import SHARED
 from cli.output import Output
 from vault.errors import Invalid, VaultError
@@ -42,6 +55,7 @@ def _app() -> typer.Typer:
         ("principal", "Who may act.", principals),
         ("policy", "Which role sees what, and why.", policy),
         ("log", "The access log: ask, verify, prove.", log),
+        ("migrate", "A live table: move it in, prove that it arrived.", migrate),
     )
     for name, text, part in groups:
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)

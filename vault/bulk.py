@@ -52,6 +52,7 @@ class Built(Quiet, array_like=True, gc=False):
     ready: tuple[Ready, ...]
     rejections: tuple[Rejection, ...]
     consumed: int
+    position: str = ""
 
 
 class Task(Quiet):
@@ -95,6 +96,7 @@ class Workshop:
                 ready=self._made_ready(row.drafts, near, chunk.now),
                 rejections=row.rejections,
                 consumed=row.consumed_bytes,
+                position=row.position,
             )
             for row in rows
         ]

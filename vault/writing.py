@@ -18,10 +18,12 @@ import msgspec
 
 from vault.access.tokens import Credential
 from vault.bulk import Built, Bulk, Task, task_of
+from vault.comparing import Compared, Comparer, Comparison, pages
 from vault.deriving import Deriver
 from vault.errors import Denied
 from vault.intake import Export, Rejection, normalise, open_export
 from vault.intake.report import Report
+from vault.intake.resume import Progress, ResumeFile, demand_numbers
 from vault.matching import Incoming
 from vault.model import Draft, Grant, Happening, Whom, Word
 from vault.stocking import Outcome, Stocked, Stocker
@@ -99,6 +101,7 @@ class Writing:
         self._t = tenancy
         self._stocker = Stocker(tenancy)
         self._deriver = Deriver(tenancy)
+        self._comparer = Comparer(tenancy)
 
     def import_file(
         self,
@@ -139,16 +142,72 @@ class Writing:
             dated=options.dated,
             today=self._t.today(),
         )
-        header = {"kind": kind, "encoding": export.encoding, "unknown": list(export.unknown)}
-        with Report(report, header) as written:
-            tally = _Tally(written)
+        return self._import(grant, export, report, options=options, progress=progress, counted=counted)
+
+    def import_export(
+        self,
+        credential: Credential,
+        export: Export,
+        *,
+        report: Path,
+        resume: ResumeFile | None = None,
+        options: ImportOptions = DEFAULTS,
+        progress: Callable[[int, int], None] | None = None,
+        counted: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Import what is open already, a table say; as `import_file` otherwise.
+
+        Args:
+            credential: Must allow `import`.
+            export: What to read, from behind the rows that `resume` says are done.
+            report: Where the rejections go; an interrupted import's report is gone on with.
+            resume: Kept current after every chunk, removed at the end; a dry run leaves it alone.
+            options: How it is taken in; `encoding` and `mapping` were used when it was opened.
+            progress: Called with rows read and total.
+            counted: Called with the rows read so far.
+
+        Raises:
+            Denied: The token doesn't allow it, or the creditor's contract has ended.
+            Invalid: Rows without a number of their own are to be gone on with.
+        """
+        with self._t.acting(credential, "import") as (grant, page):
+            self._t.demand_contract(page.registry)
+        self.sweep()
+        options = _checked(options)
+        resume = None if options.dry_run else resume
+        return self._import(
+            grant, export, report, options=options, progress=progress, counted=counted, resume=resume
+        )
+
+    def _import(
+        self,
+        grant: Grant,
+        export: Export,
+        report: Path,
+        *,
+        options: ImportOptions,
+        progress: Callable[[int, int], None] | None,
+        counted: Callable[[int], None] | None,
+        resume: ResumeFile | None = None,
+    ) -> Imported:
+        header = {"kind": export.layout.kind, "encoding": export.encoding, "unknown": list(export.unknown)}
+        done = resume.progress if resume else None
+        path = Path(done.report) if done else report
+        with Report(path, header, lasting=resume is not None, mark=done.mark if done else None) as written:
+            tally = _Tally(written, done)
             with Bulk(self._task(export), export, processes=options.processes) as bulk:
                 for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
+                    if resume is not None:
+                        demand_numbers(draft for row in chunk for draft in row.drafts)
                     self._import_chunk(grant, chunk, tally, options)
+                    if resume is not None:
+                        resume.save(tally.progress(chunk[-1]))
                     if progress is not None:
                         progress(chunk[-1].consumed, export.total_bytes)
                     if counted is not None:
                         counted(tally.rows)
+        if resume is not None:
+            resume.finish()
         return Imported(
             rows=tally.rows,
             stored=dict(tally.stored),
@@ -158,6 +217,41 @@ class Writing:
             encoding=export.encoding,
             unknown=list(export.unknown),
         )
+
+    def compare(
+        self,
+        credential: Credential,
+        export: Export,
+        *,
+        report: Path,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Compared:
+        """Compare a source with the vault, row by row; values stay inside, and each page is an entry first.
+
+        Args:
+            credential: Must allow `import`: who may write these values may ask whether they stand.
+            export: What to read.
+            report: Where it says which rows differ, in what fields, without values.
+            progress: Called with what was read and its total.
+
+        Raises:
+            Denied: The token doesn't allow it.
+            Tampered: A record is not what the vault wrote.
+        """
+        with self._t.acting(credential, "import") as (grant, _):
+            pass
+        with Report(report, {"compared": True, "unknown": list(export.unknown)}) as written:
+            tally = Comparison(self._t.keys.handle_key, written)
+            for chunk in pages(export.rows(), CHUNK_ROWS):
+                good = [row for row in chunk if not row.rejections]
+                found = self._comparer.compare([row.drafts for row in good])
+                if good:
+                    span = f"compared rows {chunk[0].number}-{chunk[-1].number}"
+                    self._log(grant, "verify", [draft for row in good for draft in row.drafts], span)
+                tally.add(chunk, found)
+                if progress is not None:
+                    progress(chunk[-1].consumed_bytes, export.total_bytes)
+        return tally.result(export.unknown)
 
     def _task(self, export: Export) -> Task:
         t = self._t
@@ -257,11 +351,22 @@ def _own(draft: Draft, grant: Grant) -> Draft:
 class _Tally:
     """Counts while an import runs; rejections go straight to the report, so that memory stays flat."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, done: Progress | None = None) -> None:
+        counts = dict(done.counts) if done else {}
         self.report = report
-        self.rows = 0
-        self.unchanged = 0
-        self.stored: Counter[str] = Counter()
+        self.rows = done.rows if done else 0
+        self.unchanged = counts.pop("unchanged", 0)
+        self.stored: Counter[str] = Counter(counts)
+
+    def progress(self, last: Built) -> Progress:
+        """Where the import stands once a chunk is stored."""
+        return Progress(
+            position=last.position,
+            rows=last.number,
+            counts={**self.stored, "unchanged": self.unchanged},
+            report=str(self.report.path),
+            mark=self.report.mark(),
+        )
 
     def add(self, done: Stocked) -> None:
         """Count what a chunk came to."""

@@ -110,7 +110,7 @@ def test_nothing_is_kept_after_the_contract(tmp_path: Path) -> None:
 
 
 def test_who_refuses_is_listed(tmp_path: Path) -> None:
-    """A contact person who refuses is known again when their record is gone; retention counts from the day."""
+    """A contact person who refuses is known again when their record is gone; retention counts from it."""
     made = make_vault(tmp_path)
     made.load(ROWS)
     tenancy = made.vault.tenancy()

@@ -104,11 +104,19 @@ def row_of(builder: Builder, record: Record) -> Row:
         rejections: tuple[Rejection, ...] = (malformed(record.number, record.problem),)
     else:
         drafts, rejections = builder.build(record.number, record.cells)
-    return Row(number=record.number, drafts=drafts, rejections=rejections, consumed_bytes=record.consumed)
+    if record.faults and (unreadable := builder.unreadable(record.number, record.faults)):
+        drafts, rejections = (), unreadable + rejections
+    return Row(
+        number=record.number,
+        drafts=drafts,
+        rejections=rejections,
+        consumed_bytes=record.consumed,
+        position=record.position,
+    )
 
 
 def open_export(
-    path: Path | str,
+    path: Path | str | None,
     schema: Schema,
     *,
     kind: str,
@@ -116,11 +124,12 @@ def open_export(
     mapping: Path | None = None,
     today: dt.date,
     dated: dt.date | None = None,
+    source: Source | None = None,
 ) -> Export:
     """Look at a file and match its columns, before any row is read.
 
     Args:
-        path: A CSV or tab-separated file with a header row.
+        path: A CSV or tab-separated file with a header row; None where `source` is given.
         schema: The fields there are.
         kind: The layout: `borrower` yields borrower, loan, contact persons and guarantor; `result` what an
             agency reports of its cases; the other kinds yield themselves.
@@ -129,6 +138,7 @@ def open_export(
         today: The day of the import in Asia/Shanghai.
         dated: The day the file's figures are of, where no column says so: days overdue count back from it.
             Today unless given; the same file with the same day gives the same records on any day.
+        source: An open source instead of a file.
 
     Raises:
         Invalid: The file, its header row, the map, the kind or the day cannot be used; the remedy says what
@@ -141,6 +151,7 @@ def open_export(
             field="dated",
             remedy="give the day its figures are of",
         )
-    source = inspect(Path(path), encoding)
+    if source is None:
+        source = inspect(Path(path or ""), encoding)
     columns = match(source.header, schema, kind, read_map(mapping) if mapping else None)
     return Export(source, columns, schema, kind, today, dated)

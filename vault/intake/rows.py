@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
 from vault.errors import Denied, Invalid
@@ -87,12 +87,14 @@ class Row(Word, frozen=True, kw_only=True):
         drafts: The records it yields.
         rejections: Why it yields none.
         consumed_bytes: How far into the file it ends, for progress.
+        position: Where to go on after it, for sources that say so; may be personal.
     """
 
     number: int
     drafts: tuple[Draft, ...]
     rejections: tuple[Rejection, ...]
     consumed_bytes: int
+    position: str = ""
 
     def __repr__(self) -> str:
         """Name the row, never the values."""
@@ -178,6 +180,25 @@ class Builder:
         if faults:
             return (), tuple(self._reject(number, target, error) for target, error in faults.items())
         return tuple(self._drafts(number, found)), ()
+
+    def unreadable(self, number: int, faults: Mapping[int, str]) -> tuple[Rejection, ...]:
+        """A rejection for each stored column whose cell the source could not read.
+
+        Args:
+            number: The data row.
+            faults: What is wrong, by the column's index.
+        """
+        return tuple(
+            self._reject(
+                number,
+                f"{cell.part}.{cell.field}",
+                Invalid(
+                    faults[cell.index], code="invalid_cell", remedy="mend the cell, or cast it in the query"
+                ),
+            )
+            for cell in self._cells
+            if cell.index in faults
+        )
 
     def _read(self, cells: Sequence[str], found: _Parts) -> _Faults:
         """Put canonical text into `found`; return what has none."""

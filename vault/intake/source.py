@@ -15,13 +15,17 @@ class Record(Word, frozen=True, kw_only=True):
         number: 1 for the first record after the header; empty lines count, as a spreadsheet counts them.
         cells: As they stand; empty when `problem` is set.
         problem: What is wrong with the record's form; "" if nothing.
-        consumed: Bytes of the file read so far, rounded up to the reader's buffer.
+        consumed: Bytes of the file read so far, rounded up to the reader's buffer; rows of a table.
+        faults: Cells that cannot be read, by index, with what is wrong; they stand empty in `cells`.
+        position: Where to go on after this record; "" where only its number says so. May be personal.
     """
 
     number: int
     cells: list[str]
     problem: str
     consumed: int
+    faults: dict[int, str] = {}  # noqa: RUF012 - a Struct copies its default
+    position: str = ""
 
     def __repr__(self) -> str:
         """Name the record, never its cells."""
