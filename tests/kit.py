@@ -25,7 +25,7 @@ from vault.config import SHANGHAI, Stores
 from vault.granting import Identity
 from vault.model import Disclosure, Draft, Shown
 from vault.vault import Vault
-from vault.writing import Imported
+from vault.writing import Imported, ImportOptions
 
 START: Final = datetime(2026, 3, 16, 10, 0, tzinfo=SHANGHAI)
 PURPOSE: Final = {
@@ -85,7 +85,12 @@ class Made:
         return path
 
     def load(
-        self, rows: Sequence[Mapping[str, str]], *, kind: str = "borrower", tenant: str = "main"
+        self,
+        rows: Sequence[Mapping[str, str]],
+        *,
+        kind: str = "borrower",
+        tenant: str = "main",
+        relationship: str | None = None,
     ) -> Imported:
         """Import rows; the report lies in the vault's folder, so that it is searched with the rest."""
         return self.vault.writing(tenant).import_file(
@@ -93,6 +98,7 @@ class Made:
             self.file(rows),
             kind=kind,
             report=self.folder / "report.jsonl",
+            options=ImportOptions(relationship=relationship),
         )
 
     def ids(self, rows: Sequence[Mapping[str, str]], tenant: str = "main") -> list[str]:

@@ -55,6 +55,8 @@ class VaultMachine(RuleBasedStateMachine):
         self.people: dict[int, Person] = {}
         self.loans: set[int] = set()
         self.erased: set[str] = set()
+        self.listed = 0
+        self.gone: set[int] = set()
         self.size = 0
         self.made = make_vault(self.outside)
 
@@ -70,7 +72,7 @@ class VaultMachine(RuleBasedStateMachine):
         """Some borrowers in some spelling; the same spelling again changes nothing."""
         fresh = rows.keys() - self.people.keys()
         changed = {n for n in rows.keys() & self.people.keys() if self.people[n].version != rows[n]}
-        done = self.made.load([row(n, version) for n, version in rows.items()])
+        done = self.made.load([row(n, version) for n, version in rows.items()], relationship="NEW-1")
         assert done.rejected == 0
         assert done.stored.get("borrower", 0) == len(fresh) + len(changed)
         assert done.stored.get("loan", 0) == len(rows.keys() - self.loans)
@@ -81,6 +83,14 @@ class VaultMachine(RuleBasedStateMachine):
             person.version, person.changes = version, person.changes + (n in changed)
         assert not self.erased & set(ids)
         self.loans |= rows.keys()
+
+    @rule(n=who)
+    def import_old_file(self, n: int) -> None:
+        """A file brings nobody back who was erased: they are refused until a new relationship is named."""
+        if n in self.people or not self.gone & {n}:
+            return
+        done = self.made.load([row(n, 0)])
+        assert (done.rejected, done.stored) == (1, {})
 
     @precondition(lambda self: self.people)
     @rule(data=st.data())
@@ -163,8 +173,11 @@ class VaultMachine(RuleBasedStateMachine):
         gone = self.people.keys() - held.keys()
         newly = sum(not p.restricted for p in held.values())
         done = room.execute(token, plan.id, yes=True)
-        assert (done.erased, done.restricted, done.remaining) == (len(gone) + 2 * len(self.loans), newly, 0)
+        erased = len(gone) + 2 * len(self.loans) + self.listed  # who was listed before is due too by then
+        assert (done.erased, done.restricted, done.remaining) == (erased, newly, 0)
+        self.listed = 2 * len(gone) + len(self.loans)
         assert open_certificate(done.certificate, self.made.vault.vkey())["erased"] == done.erased
+        self.gone = set(gone)
         self.erased |= {self.people.pop(n).record for n in gone}
         for person in held.values():
             person.restricted = True

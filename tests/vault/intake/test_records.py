@@ -71,11 +71,14 @@ def test_a_loan_brings_case_band_and_anchor() -> None:
 
 
 def test_like_records_of_a_request_stay_apart() -> None:
-    """Without an external id, a record is told by its content: the same request is the same records."""
+    """Without an external id a record is told by the writer's key; with neither it is one of its own."""
     promise = {"kind": "promise", "values": {"case_number": "AJ1", "amount": "500", "due_on": "2026-04-01"}}
-    first, again = drafts([promise, promise]), drafts([promise, promise])
+    keyed = [promise | {"key": key} for key in ("a", "b")]
+    first, again = drafts(keyed), drafts(keyed)
     assert [draft.content for draft in first] == [draft.content for draft in again]
     assert len({draft.content for draft in first}) == 2
+    assert all(draft.once for draft in first)
+    assert [(draft.content, draft.once) for draft in drafts([promise])] == [(b"", False)]
     assert one("promise", {**promise["values"], "promise_no": "P1"}).content == b""
 
 
