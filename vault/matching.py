@@ -92,8 +92,10 @@ class Matcher:
         """
         wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for row in rows:
+            alone = not any(draft.kind == "borrower" for draft in row.drafts)
             for draft, keys in zip(row.drafts, row.keys, strict=True):
-                cases = [self.loan_key(draft)] if self.follows_case(draft) else []
+                hangs = self.follows_case(draft) or (alone and bool(draft.cases))
+                cases = [self.loan_key(draft)] if hangs else []
                 for kind, field, digest in keys + cases:
                     wanted[kind, field].append(digest)
         if self._t.stores.index.holds(self._t.name, SUPPRESSION):

@@ -160,6 +160,7 @@ class Stocker:
         for draft, old in zip(row.drafts, olds, strict=True):
             subject = owner
             if own_subject(self._t.schema.kind(draft.kind)):
+                _check_known_case(row.drafts, draft, group.matches)
                 subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
             _check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
@@ -310,6 +311,21 @@ def _check_case(draft: Draft) -> None:
             code="invalid_ref",
             field=f"{draft.kind}.case_number",
             remedy="give the same number in both, or leave cases out",
+        )
+
+
+def _check_known_case(row: Sequence[Draft], draft: Draft, matches: Matches) -> None:
+    """A person beside a borrower, sent without that borrower, must belong to a case that is there.
+
+    Raises:
+        Invalid: No loan has the case number.
+    """
+    if draft.cases and not any(other.kind == "borrower" for other in row) and matches.loan(draft) is None:
+        raise Invalid(
+            "no loan has this case number",
+            code="invalid_ref",
+            field=f"{draft.kind}.case_number",
+            remedy="import the loan first",
         )
 
 

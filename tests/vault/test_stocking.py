@@ -8,7 +8,8 @@ import pytest
 from kit import Made, attempt, borrowers, make_vault, promise
 
 from vault.crypto.sealing import open_fields
-from vault.errors import Denied
+from vault.errors import Denied, Invalid
+from vault.intake.records import drafts_of
 from vault.model import Context, Sealed
 
 ROW = borrowers(1)[0]
@@ -103,3 +104,17 @@ def test_a_token_revoked_during_an_import_stores_no_further_chunk(
     assert refusal.value.code == "token_revoked"
     assert len(seen) == 1
     assert made.vault.stores.records.count("main") == 3 * (50 + 1)
+
+
+def test_a_person_beside_nobody_is_refused(made: Made) -> None:
+    """A contact person sent alone must belong to a case that is there."""
+    tenancy = made.vault.tenancy()
+    one = (
+        '{"kind":"contact_person","ref":"%s/9","cases":["%s"],"values":{"name":"张三","phone":"13911112222"}}'
+    )
+    known = drafts_of((one % (ROW["案件编号"], ROW["案件编号"])).encode(), tenancy.schema, tenancy.today())
+    assert made.vault.writing().write(made.token("importer"), known).stored == {"contact_person": 1}
+    unknown = drafts_of((one % ("NOBODY", "NOBODY")).encode(), tenancy.schema, tenancy.today())
+    with pytest.raises(Invalid) as error:
+        made.vault.writing().write(made.token("importer"), unknown)
+    assert error.value.code == "invalid_ref"
