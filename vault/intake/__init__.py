@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from vault.errors import Invalid
-from vault.intake.csvfile import inspect
-from vault.intake.headers import Column, match, read_map
+from vault.intake.fold import fold_number
+from vault.intake.headers import Column, match, read_map, title_key
+from vault.intake.headers import _known as known_titles
+from vault.intake.joining import join
+from vault.intake.layouts import type_of
 from vault.intake.report import Report
 from vault.intake.rows import Builder, Rejection, Row, malformed
-from vault.intake.source import Record, Source
-from vault.intake.values import normalise
+from vault.intake.source import Fault, Record, Source
+from vault.intake.sources import open_source
+from vault.intake.values import NORMALISERS, normalise
 from vault.model import Draft, Word
 from vault.schema import Schema
 
@@ -26,6 +30,9 @@ __all__ = ["PEEK", "Export", "Layout", "Rejection", "Report", "Row", "normalise"
 
 PEEK: Final = 500
 """Rows looked at beforehand for columns whose digits a spreadsheet destroyed."""
+
+Join = Path | str | tuple[Path | str, str]
+"""A file to join, or a workbook and the title of its sheet."""
 
 
 class Layout(Word):
@@ -56,6 +63,8 @@ class Export:
         layout: How its records become rows.
         columns: Each header with its target `kind.field`, None when the column is not stored.
         unknown: The headers that are not stored.
+        format: What kind of file it is: `csv`, `xlsx`, `jsonl`, `parquet`, or as its source says.
+        notes: What of the files is not read, for people.
         total_bytes: The file's size.
     """
 
@@ -72,6 +81,8 @@ class Export:
         self._schema = schema
         self.layout = Layout(kind=kind, columns=columns, today=today, dated=dated)
         self.encoding = source.encoding
+        self.format: str = getattr(source, "format", source.encoding)
+        self.notes: list[str] = list(getattr(source, "notes", ()))
         self.columns = [(column.title, column.target) for column in columns]
         self.unknown = [column.title for column in columns if column.target is None]
         self.total_bytes = source.size
@@ -84,8 +95,11 @@ class Export:
         """
         return self._source.records()
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[Row]:
         """Every data row in order, in memory one at a time; empty rows are left out.
+
+        Args:
+            after: Rows up to this number were taken before; they are passed over without being built.
 
         Raises:
             Invalid: The file changed since it was opened.
@@ -94,7 +108,8 @@ class Export:
         for record in itertools.islice(self._source.records(), PEEK):
             row_of(builder, record)
         for record in self._source.records():
-            yield row_of(builder, record)
+            if record.number > after:
+                yield row_of(builder, record)
 
 
 def row_of(builder: Builder, record: Record) -> Row:
@@ -103,9 +118,8 @@ def row_of(builder: Builder, record: Record) -> Row:
     if record.problem:
         rejections: tuple[Rejection, ...] = (malformed(record.number, record.problem),)
     else:
-        drafts, rejections = builder.build(record.number, record.cells)
-    if record.faults and (unreadable := builder.unreadable(record.number, record.faults)):
-        drafts, rejections = (), unreadable + rejections
+        unread = {index: _error(fault) for index, fault in record.faults.items()}
+        drafts, rejections = builder.build(record.number, record.cells, unread)
     return Row(
         number=record.number,
         drafts=drafts,
@@ -115,7 +129,12 @@ def row_of(builder: Builder, record: Record) -> Row:
     )
 
 
-def open_export(
+def _error(fault: str | Fault) -> Invalid:
+    told = Fault(message=fault) if isinstance(fault, str) else fault
+    return Invalid(told.message, code=told.code, remedy=told.remedy)
+
+
+def open_export(  # noqa: PLR0913  each is a choice of its own that a command offers
     path: Path | str | None,
     schema: Schema,
     *,
@@ -124,21 +143,27 @@ def open_export(
     mapping: Path | None = None,
     today: dt.date,
     dated: dt.date | None = None,
+    sheet: str | None = None,
+    joins: Sequence[Join] = (),
+    on: str | None = None,
     source: Source | None = None,
 ) -> Export:
     """Look at a file and match its columns, before any row is read.
 
     Args:
-        path: A CSV or tab-separated file with a header row; None where `source` is given.
+        path: A delimited text file, .xlsx workbook, JSON Lines or Parquet file; None with `source`.
         schema: The fields there are.
         kind: The layout: `borrower` yields borrower, loan, contact persons and guarantor; `result` what an
             agency reports of its cases; the other kinds yield themselves.
-        encoding: Its encoding, if detection should not decide.
+        encoding: A text file's encoding, if detection should not decide; files joined to it are detected.
         mapping: A map file over the built-in header table.
         today: The day of the import in Asia/Shanghai.
         dated: The day the file's figures are of, where no column says so: days overdue count back from it.
             Today unless given; the same file with the same day gives the same records on any day.
-        source: An open source instead of a file.
+        sheet: A workbook's sheet, if it has several.
+        joins: Further files, whose columns are put beside by the key `on`; they are read here.
+        on: The key: a title, or `kind.field`.
+        source: What to read instead of a file.
 
     Raises:
         Invalid: The file, its header row, the map, the kind or the day cannot be used; the remedy says what
@@ -151,7 +176,61 @@ def open_export(
             field="dated",
             remedy="give the day its figures are of",
         )
+    chosen = read_map(mapping) if mapping else None
     if source is None:
-        source = inspect(Path(path or ""), encoding)
-    columns = match(source.header, schema, kind, read_map(mapping) if mapping else None)
+        if path is None:
+            raise Invalid("no file is named", code="invalid_file", field="file", remedy="name a file")
+        source = open_source(Path(path), encoding=encoding, sheet=sheet)
+    if joins or on:
+        source = _join(source, joins, on, schema, kind, chosen or {})
+    columns = match(source.header, schema, kind, chosen)
+    _check_readable(source, columns)
     return Export(source, columns, schema, kind, today, dated)
+
+
+def _join(
+    main: Source,
+    joins: Sequence[Join],
+    on: str | None,
+    schema: Schema,
+    kind: str,
+    mapping: Mapping[str, str],
+) -> Source:
+    if on is None or not joins:
+        raise Invalid(
+            "a join needs both files and a key",
+            code="invalid_join",
+            field="on",
+            remedy="name each file by --join and the key's title by --on",
+        )
+    names = dict(known_titles(schema, kind))
+    names |= {title_key(title): target for title, target in mapping.items()}
+    target = names.get(title_key(on))
+    sides = [_side(each) for each in joins]
+    return join(main, sides, on, names=names, canonical=_canonical(schema, target) if target else fold_number)
+
+
+def _side(each: Join) -> Source:
+    path, sheet = each if isinstance(each, tuple) else (each, None)
+    return open_source(Path(path), sheet=sheet)
+
+
+def _canonical(schema: Schema, target: str) -> Callable[[str], str]:
+    """What makes keys of a field comparable."""
+    return NORMALISERS[type_of(schema, target)]
+
+
+def _check_readable(source: Source, columns: Sequence[Column]) -> None:
+    """Refuse a column that would be stored and whose type has no text.
+
+    Raises:
+        Invalid: Names the column.
+    """
+    for index, why in getattr(source, "unreadable", {}).items():
+        if columns[index].target is not None:
+            raise Invalid(
+                f"the column {columns[index].title} cannot be read: {why}",
+                code="invalid_header",
+                field=columns[index].target,
+                remedy='write it as text, or map it to "" in a map file',
+            )

@@ -17,7 +17,7 @@ import msgspec
 from vault.crypto.foreign import LegacyCipher
 from vault.errors import ConfigError, Invalid
 from vault.intake.fold import fold_number
-from vault.intake.source import Record, Source
+from vault.intake.source import Fault, Record, Source
 from vault.intake.values import BLANKS
 from vault.model import Quiet
 from vault.schema import Schema
@@ -173,7 +173,7 @@ class Deciphered:
 
     @staticmethod
     def _open(
-        text: str, cipher: LegacyCipher, place: int, failed: dict[int, int], faults: dict[int, str]
+        text: str, cipher: LegacyCipher, place: int, failed: dict[int, int], faults: dict[int, str | Fault]
     ) -> str:
         """The clear text, or "" and a fault; a column that decrypted once is never called hopeless."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -16,13 +17,8 @@ from typing import IO, Final
 import charset_normalizer
 
 from vault.errors import Invalid
-from vault.intake.source import Record
+from vault.intake.source import MAX_COLUMNS, MAX_LINE, Record, bad_file, form_of, too_wide
 from vault.model import Word
-
-MAX_CELL: Final = 64 * 1024
-"""Characters in one cell."""
-MAX_LINE: Final = 1024 * 1024
-"""Characters in one line: more is no line of a table, and would not be bounded memory."""
 
 _CHUNK: Final = 1024 * 1024
 _SAMPLE: Final = 64 * 1024
@@ -32,8 +28,9 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""First bytes of .xlsx (ZIP) and .xls (OLE2)."""
+_MIXED: Final = re.compile("[\u0800-\uffff]")
+_MIXED_MANY: Final = 4
+"""So many three-byte UTF-8 characters in a line that is wholly UTF-8 are no accident of GB 18030."""
 
 
 class TextFile(Word, frozen=True, kw_only=True):
@@ -44,6 +41,7 @@ class TextFile(Word, frozen=True, kw_only=True):
     delimiter: str
     header: list[str]
     size: int
+    format: str = "csv"
 
     def records(self) -> Iterator[Record]:
         """Every record after the header, one at a time; empty lines are left out.
@@ -73,7 +71,8 @@ def inspect(path: Path, encoding: str | None = None) -> TextFile:
     """
     with _open(path) as raw:
         start = raw.read(4)
-        _check_text(start)
+        if not start:
+            raise bad_file("the file is empty", "export it again")
         chosen = _named(encoding, start) if encoding else _detect(raw, start)
         size = raw.seek(0, io.SEEK_END)
         if encoding and not _decodes(raw, chosen):
@@ -84,7 +83,9 @@ def inspect(path: Path, encoding: str | None = None) -> TextFile:
             text.seek(0)
             header, problem = next(_Rows(text, delimiter), ([], "there is no header row"))
     if problem or not any(header):
-        raise _bad_file(problem or "the header row is empty", "put the column names into the first row")
+        raise bad_file(problem or "the header row is empty", "put the column names into the first row")
+    if len(header) > MAX_COLUMNS:
+        raise too_wide()
     return TextFile(path=path, encoding=chosen, delimiter=delimiter, header=header, size=size)
 
 
@@ -92,7 +93,7 @@ class _Rows:
     """Rows of cells, each with what is wrong with its form; a malformed one does not end the file."""
 
     def __init__(self, text: IO[str], delimiter: str) -> None:
-        self._lines = _lines(text)
+        self._lines = _Lines(text)
         self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
 
     def __iter__(self) -> _Rows:
@@ -100,33 +101,59 @@ class _Rows:
 
     def __next__(self) -> tuple[list[str], str]:
         before = self._reader.line_num + 1
+        self._lines.begin()
         try:
             cells = next(self._reader)
-        except csv.Error:
+        except csv.Error as error:
             # The reader starts afresh at the next line.
-            return (
-                [],
-                f"quotation marks do not close; lines {before} to {self._reader.line_num} were not read",
+            endless = str(error).startswith("field larger") and self._lines.inside
+            lines = f"lines {before} to {self._reader.line_num} were not read"
+            cells = None
+        if cells is not None:
+            return (cells, problem) if not (problem := form_of(cells)) else ([], problem)
+        if endless:
+            # What follows stands inside a quoted cell, so reading it as rows would make up records.
+            raise bad_file(
+                f"quotation marks do not close, or hold too much; {lines}", "mend the quotation marks"
             )
-        if max(map(len, cells), default=0) > MAX_CELL:
-            return [], "a cell is longer than 64 KiB"
-        return cells, ""
+        return [], f"quotation marks do not close; {lines}"
 
 
-def _lines(text: IO[str]) -> Iterator[str]:
-    """Lines of at most `MAX_LINE` characters."""
-    while True:
+class _Lines:
+    """Lines of at most `MAX_LINE` characters, which know whether a record's quotation marks are open."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._quotes = 0
+        self._taken = 0
+
+    def begin(self) -> None:
+        """A record begins."""
+        self._quotes = self._taken = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the record's last line ended inside quotation marks."""
+        return self._quotes % 2 == 1
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
         try:
-            line = text.readline(MAX_LINE)
+            line = self._text.readline(MAX_LINE)
         except UnicodeError:
             line = None
         if line is None:
             raise _undecodable("the file changed while it was read", "import it again")
         if not line:
-            return
-        if len(line) >= MAX_LINE:
-            raise _bad_file("a line is longer than 1 MiB", "save it as CSV, one record to a line")
-        yield line
+            raise StopIteration
+        self._taken += len(line)
+        # csv limits a cell, but by a setting of the whole process, which others may change.
+        if len(line) >= MAX_LINE or self._taken > 2 * MAX_LINE:
+            raise bad_file("a line or record is longer than 1 MiB", "save it as CSV, one record to a line")
+        self._quotes += line.count('"')
+        return line
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -134,18 +161,11 @@ def _open(path: Path) -> io.BufferedReader:
         return path.open("rb")
     except OSError as error:
         problem = error.strerror or "cannot be opened"
-    raise _bad_file(f"the file cannot be read: {problem}", "check the path and its permissions")
+    raise bad_file(f"the file cannot be read: {problem}", "check the path and its permissions")
 
 
 def _text(raw: IO[bytes], encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, encoding=encoding, errors="strict", newline="")
-
-
-def _check_text(start: bytes) -> None:
-    if start.startswith(_WORKBOOKS):
-        raise _bad_file("this is a spreadsheet workbook", "save it as CSV UTF-8, with number columns as text")
-    if not start:
-        raise _bad_file("the file is empty", "export it again")
 
 
 def _named(encoding: str, start: bytes) -> str:
@@ -172,6 +192,8 @@ def _detect(raw: IO[bytes], start: bytes) -> str:
         candidates = ("utf-8", "gb18030")
     for encoding in candidates:
         if _decodes(raw, encoding):
+            if encoding == "gb18030":
+                _check_mixed(raw)
             return encoding
     raise _undecodable("the file is neither UTF-8 nor GB 18030", _guess(raw))
 
@@ -192,8 +214,32 @@ def _decodes(raw: IO[bytes], encoding: str) -> bool:
     except UnicodeError:
         return False
     if nul:
-        raise _bad_file("the file holds NUL characters, so it is no text", "export it again as CSV UTF-8")
+        raise bad_file(
+            "the file holds NUL characters, so it is no text in this encoding",
+            "export it again as CSV UTF-8, or name its encoding (UTF-16 without mark: utf-16-le)",
+        )
     return True
+
+
+def _check_mixed(raw: IO[bytes]) -> None:
+    """Refuse GB 18030 with lines of UTF-8 in it, which would decode, to other characters.
+
+    Raises:
+        Invalid: A line is wholly UTF-8, with too many characters for an accident.
+    """
+    raw.seek(0)
+    while line := raw.readline(MAX_LINE):
+        if line.isascii():
+            continue
+        try:
+            text = line.decode("utf-8")
+        except UnicodeError:
+            continue
+        if len(_MIXED.findall(text)) >= _MIXED_MANY:
+            raise _undecodable(
+                "some lines are UTF-8 and some GB 18030",
+                "export the file again in one encoding, or name the encoding if it is one",
+            )
 
 
 def _guess(raw: IO[bytes]) -> str:
@@ -208,10 +254,6 @@ def _delimiter(line: str) -> str:
     """The commonest candidate outside quotes in the header line."""
     bare = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=bare.count)
-
-
-def _bad_file(problem: str, remedy: str) -> Invalid:
-    return Invalid(problem, code="invalid_file", field="file", remedy=remedy)
 
 
 def _undecodable(problem: str, remedy: str) -> Invalid:

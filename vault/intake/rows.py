@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 from vault.errors import Denied, Invalid
@@ -160,12 +161,15 @@ class Builder:
         self._ordinals = computing.Ordinals()
         self._last = 0
 
-    def build(self, number: int, cells: Sequence[str]) -> tuple[tuple[Draft, ...], tuple[Rejection, ...]]:
+    def build(
+        self, number: int, cells: Sequence[str], unread: Mapping[int, Invalid] = MappingProxyType({})
+    ) -> tuple[tuple[Draft, ...], tuple[Rejection, ...]]:
         """The drafts of a row, or why there are none.
 
         Args:
             number: The data row; one that is not past the last begins the file again.
             cells: Its cells as they stand; empty ones past the header's width don't count.
+            unread: Why cells have no text, by index; only those of columns that are stored count.
         """
         if number <= self._last:
             self._ordinals = computing.Ordinals()
@@ -173,7 +177,7 @@ class Builder:
         if len(cells) != self._width and (len(cells) < self._width or any(cells[self._width :])):
             return (), (malformed(number, f"the row has {len(cells)} cells, the header has {self._width}"),)
         found: _Parts = {part: {} for part in self._parts}
-        faults = self._read(cells, found)
+        faults = self._read(cells, found, unread)
         begun = {target.rpartition(".")[0] for target in faults}
         self._share_case(found, begun)
         self._derive(found, faults)
@@ -181,36 +185,21 @@ class Builder:
             return (), tuple(self._reject(number, target, error) for target, error in faults.items())
         return tuple(self._drafts(number, found)), ()
 
-    def unreadable(self, number: int, faults: Mapping[int, str]) -> tuple[Rejection, ...]:
-        """A rejection for each stored column whose cell the source could not read.
-
-        Args:
-            number: The data row.
-            faults: What is wrong, by the column's index.
-        """
-        return tuple(
-            self._reject(
-                number,
-                f"{cell.part}.{cell.field}",
-                Invalid(
-                    faults[cell.index], code="invalid_cell", remedy="mend the cell, or cast it in the query"
-                ),
-            )
-            for cell in self._cells
-            if cell.index in faults
-        )
-
-    def _read(self, cells: Sequence[str], found: _Parts) -> _Faults:
+    def _read(self, cells: Sequence[str], found: _Parts, unread: Mapping[int, Invalid]) -> _Faults:
         """Put canonical text into `found`; return what has none."""
         faults: _Faults = {}
         blanks = values.BLANKS
         for cell in self._cells:
-            text = cells[cell.index]
-            if text in blanks or text.strip() in blanks:
-                continue
-            try:
-                canonical = cell.function(text)
-            except Invalid as error:
+            error = unread.get(cell.index)
+            if error is None:
+                text = cells[cell.index]
+                if text in blanks or text.strip() in blanks:
+                    continue
+                try:
+                    canonical = cell.function(text)
+                except Invalid as refused:
+                    error = refused
+            if error is not None:
                 faults[f"{cell.part}.{cell.field}"] = error
                 if error.remedy == numbers.AS_TEXT:
                     self._destroyed.add(cell.index)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vault.errors import Invalid
-from vault.intake import Report, open_export
+from vault.intake import Report, cells, open_export
+from vault.intake.source import Record
+from vault.model import Word
 from vault.schema import builtin
 
 TODAY = dt.date(2026, 3, 10)
@@ -81,3 +84,97 @@ def test_no_report_holds_a_cell(tmp_path: Path, cells: list[str]) -> None:
     told = report.read_text("utf-8")
     assert "7391" not in told
     assert "张三" not in told
+
+
+class Table(Word, frozen=True, kw_only=True):
+    """A source that is no file."""
+
+    header: list[str]
+    given: list[Record]
+    encoding: str = "rows"
+    size: int = 7
+
+    def records(self) -> list[Record]:
+        """Its records."""
+        return self.given
+
+
+def record(number: int, *texts: str, **more: object) -> Record:
+    """A record of these cells."""
+    return Record(number=number, cells=list(texts), problem="", consumed=number, **more)  # type: ignore[arg-type]
+
+
+def test_any_source_is_an_export() -> None:
+    """What is read from elsewhere than a file passes the same way; its encoding stands for a format."""
+    source = Table(header=["案件编号", "姓名", "星座"], given=[record(1, "AJ-1", "张三", "狮子")])
+    export = open_export(None, builtin(), kind="borrower", today=TODAY, source=source)
+    assert (export.format, export.encoding, export.total_bytes, export.notes) == ("rows", "rows", 7, [])
+    assert export.unknown == ["星座"]
+    (row,) = export.rows()
+    assert row.drafts[0].values == {"name": "张三"}
+
+
+def test_neither_file_nor_source() -> None:
+    """An import of nothing is the caller's mistake."""
+    with pytest.raises(Invalid, match="no file"):
+        open_export(None, builtin(), kind="borrower", today=TODAY)
+
+
+def test_faults_become_rejections_of_their_columns() -> None:
+    """A cell without text rejects its row under its column's title, once, beside the row's other faults."""
+    faults = {2: cells.DIGITS, 0: cells.FORMULA}
+    source = Table(
+        header=["案件编号", "姓名", "证件号", "手机"], given=[record(1, "", "张三", "", "138", faults=faults)]
+    )
+    (row,) = open_export(None, builtin(), kind="borrower", today=TODAY, source=source).rows()
+    assert row.drafts == ()
+    assert {(each.field, each.code) for each in row.rejections} == {
+        ("loan.case_number", "invalid_cell"),
+        ("borrower.id_number", "invalid_digits"),
+        ("borrower.phone", "invalid_phone"),
+    }
+    digits = next(each for each in row.rejections if each.code == "invalid_digits")
+    assert digits.message.startswith("证件号: ")
+    assert digits.remedy == cells.DIGITS.remedy
+
+
+def test_faults_of_columns_that_are_not_stored_are_passed_over() -> None:
+    """What nobody asked for cannot reject a row, however broken it is."""
+    given = [record(1, "AJ-1", "张三", "", faults={2: cells.DIGITS, 9: cells.DIGITS})]
+    source = Table(header=["案件编号", "姓名", "星座"], given=given)
+    (row,) = open_export(None, builtin(), kind="borrower", today=TODAY, source=source).rows()
+    assert len(row.drafts) == 2
+
+
+def test_number_cells_that_lost_digits_make_their_column_distrusted() -> None:
+    """Beside a number cell that lost digits, a text of the same column that ends in zeros is refused."""
+    fits = "110105193612315000"[:17] + "0"
+    source = Table(
+        header=["案件编号", "姓名", "证件号"],
+        given=[record(1, "A", "张三", fits), record(2, "B", "李四", "", faults={2: cells.DIGITS})],
+    )
+    first, second = open_export(None, builtin(), kind="borrower", today=TODAY, source=source).rows()
+    assert [each.code for each in (*first.rejections, *second.rejections)] == ["invalid_digits"] * 2
+
+
+def test_going_on_after_a_row(tmp_path: Path) -> None:
+    """Rows taken before are passed over; the others are what they are without that."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + "".join(map(GOOD.format, range(1, 6))), "utf-8")
+    export = open_export(path, builtin(), kind="borrower", today=TODAY)
+    assert export.format == "csv"
+    whole = list(export.rows())
+    assert list(export.rows(after=3)) == whole[3:]
+    assert list(export.rows(after=9)) == []
+
+
+def test_records_can_go_to_another_process() -> None:
+    """A record with faults of both kinds is the same after the way through MessagePack."""
+    given = record(1, "", "", faults={0: cells.DIGITS, 1: "no such value"})
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(given), type=Record) == given
+    told = Table(header=["案件编号", "姓名"], given=[given])
+    (row,) = open_export(None, builtin(), kind="borrower", today=TODAY, source=told).rows()
+    assert sorted((each.field, each.code, bool(each.remedy)) for each in row.rejections) == [
+        ("borrower.name", "invalid_cell", True),
+        ("loan.case_number", "invalid_digits", True),
+    ]
