@@ -126,8 +126,7 @@ class Move:
             *self._cvault(),
             "--vault",
             str(self._folder / "vault"),
-            "migrate",
-            verb,
+            *(["import"] if verb == "import" else ["migrate", verb]),
             *self._asked,
             *more,
         ]

@@ -18,8 +18,8 @@ from vault.intake import open_export
 from vault.model import Draft
 from vault.schema import builtin
 from vault.stores.engine import PRAGMAS
+from vault.taking import CHUNK_ROWS
 from vault.vault import Vault
-from vault.writing import CHUNK_ROWS
 
 HEADER: Final = (
     "案件编号,客户姓名,证件号,手机,银行卡号,户籍地址,单位名称,电子邮箱,"

@@ -29,6 +29,7 @@ def explain(
     kind: str,
     mapping: Path | None,
     encoding: str | None,
+    sheet: str | None,
     write_map: Path | None,
     alone: bool,
 ) -> int:
@@ -42,9 +43,9 @@ def explain(
     """
     from vault.access.masking import mask
     from vault.intake.checking import check
-    from vault.intake.csvfile import inspect
     from vault.intake.headers import read_map
     from vault.intake.mapping import map_text
+    from vault.intake.sources import open_source
     from vault.schema import builtin
 
     if not alone:
@@ -53,7 +54,7 @@ def explain(
         )
     if write_map is not None:
         demand_free(write_map, "write-map")
-    source = inspect(file, encoding)
+    source = open_source(file, encoding=encoding, sheet=sheet)
     checked = check(
         source,
         builtin(),

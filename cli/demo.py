@@ -27,7 +27,7 @@ from cli.demo_story import NO_TERMINAL_WIDTH, Story
 from cli.output import program
 from vault.errors import ConfigError, Invalid
 from vault.model import Word
-from vault.writing import Imported
+from vault.taking import Imported
 
 DEFAULT_FOLDER: Final = Path("cvault-demo")
 DEFAULT_BORROWERS: Final = 2000

@@ -17,8 +17,8 @@ from vault.errors import Denied, Tampered
 from vault.ledger import proof
 from vault.model import MAIN, ShownField
 from vault.schema import builtin
+from vault.taking import Imported
 from vault.vault import Vault
-from vault.writing import Imported
 
 VIEWERS: Final = ("collector", "agency_collector", "dialer", "legal", "auditor")
 _SHORT: Final = {"agency_collector": "agency"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cli import checking, migrate, parsing
 from cli.context import Call, command
-from vault.errors import Partial
+from vault.errors import Invalid
+
+if TYPE_CHECKING:
+    from vault.taking import ImportOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -19,60 +22,104 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     call: Call,
-    file: Annotated[Path, typer.Argument(help="A CSV or tab-separated export.")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="The layout: borrower, case, contact_attempt, promise.")
-    ],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV or other delimited text, .xlsx, JSON Lines or Parquet.")
+    ] = None,
+    *,
+    kind: Annotated[str, typer.Option("--kind", help="The layout: borrower, result, or another kind.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="Headers that are not known by name.")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")] = None,
+    sheet: Annotated[str | None, typer.Option("--sheet", help="A workbook's sheet, of several.")] = None,
+    joins: Annotated[
+        list[Path] | None, typer.Option("--join", metavar="FILE", help="Columns to put beside; repeatable.")
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", help="With --join: the key's title or kind.field.")
+    ] = None,
+    dated: Annotated[
+        str | None, typer.Option("--dated", help="The day its figures are of, YYYY-MM-DD [today].")
+    ] = None,
+    relationship: Annotated[
+        str | None, typer.Option("--relationship", help="Reference under which erased people come back.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Kept current; go on from it if it is there."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=0, max=2, help="1 or 2; 0 decides by size.")
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
-    *,
     check: Annotated[
         bool, typer.Option("--check", help="Explain columns and first rows; needs no token, stores nothing.")
     ] = False,
     write_map: Annotated[
         Path | None, typer.Option("--write-map", help="With --check: write a map file to mend.")
     ] = None,
+    from_sql: Annotated[
+        str | None, typer.Option("--from-sql", metavar="URL", help="A live table, without its password.")
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", help="With --from-sql: one SELECT, or a file that holds it.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="With --from-sql: a unique column to go along.")
+    ] = None,
+    columns: migrate.Columns = None,
+    secret: migrate.Secret = None,
+    page: migrate.Page = 2000,
+    pause: migrate.Pause = 0.0,
+    rate: migrate.Rate = 0.0,
+    timeout: migrate.Timeout = 60.0,
+    no_count: migrate.NoCount = False,
 ) -> int:
-    """Import an export: good rows are stored, bad ones named in a report without their values."""
-    from vault.writing import ImportOptions
+    """Import an export or a live table: good rows are stored, bad ones named in a report, without values."""
+    from vault.taking import ImportOptions
 
-    out = call.out
+    if from_sql is not None:
+        _demand(file is None and not check and query is not None and key is not None, "from-sql", _SQL)
+        return migrate.import_(
+            call, url=from_sql, query=query or "", key=key or "", kind=kind, mapping=mapping,
+            columns=columns, secret=secret, page=page, pause=pause, rate=rate, timeout=timeout,
+            no_count=no_count, report=report, resume=resume, dry_run=dry_run, dated=dated,
+            relationship=relationship,
+        )  # fmt: skip
+    _demand(file is not None and query is None and key is None, "file", "name a file, or --from-sql URL")
+    if file is None:
+        return Invalid.exit_code
     if check or write_map is not None:
-        from cli import checking
-
         return checking.explain(
-            call, file, kind=kind, mapping=mapping, encoding=encoding, write_map=write_map, alone=check
-        )
-    options = ImportOptions(encoding=encoding, mapping=mapping, dry_run=dry_run)
+            call, file, kind=kind, mapping=mapping, encoding=encoding, sheet=sheet, write_map=write_map,
+            alone=check,
+        )  # fmt: skip
+    options = ImportOptions(
+        encoding=encoding, mapping=mapping, sheet=sheet, joins=tuple(joins or ()), on=on,
+        dated=parsing.day(dated, "dated"), relationship=relationship, dry_run=dry_run,
+        processes=processes,
+    )  # fmt: skip
+    return _import(call, file, kind, options, report, resume)
+
+
+def _import(
+    call: Call, file: Path, kind: str, options: ImportOptions, report: Path | None, resume: Path | None
+) -> int:
+    out = call.out
     with call.open() as vault, out.progress("import") as progress:
         credential = call.credential(vault, "importer", "import")
         done = vault.writing(call.tenant).import_file(
-            credential, file, kind=kind, report=report or _report(call.folder), options=options,
-            progress=progress, counted=None if progress is None else progress.count,
+            credential, file, kind=kind, report=report or migrate.report_path(call.folder, "import"),
+            options=options, resume=resume, progress=progress,
+            counted=None if progress is None else progress.count,
         )  # fmt: skip
-    if out.json:
-        out.document(done)
-    else:
-        stored = ", ".join(f"{kind} {count}" for kind, count in sorted(done.stored.items())) or "0"
-        out.table(
-            ("rows", "stored", "unchanged", "rejected"), [(done.rows, stored, done.unchanged, done.rejected)]
-        )
-    if dry_run:
-        out.note("import.dry")
-    if done.unknown:
-        out.note("import.unknown", columns=", ".join(done.unknown))
-    out.note("import.report", report=done.report)
-    return Partial.exit_code if done.rejected else 0
+    return migrate.told(call, done, dry_run=options.dry_run)
 
 
-def _report(folder: Path) -> Path:
-    """A place of its own for each import's report, in the vault's folder."""
-    reports = folder / "reports"
-    reports.mkdir(mode=0o700, exist_ok=True)
-    return (
-        reports / f"import-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}.jsonl"
-    )
+_SQL: Final = "give --query and --key with --from-sql, and no file"
+
+
+def _demand(held: bool, field: str, remedy: str) -> None:
+    if not held:
+        raise Invalid("these options don't go together", code="invalid_usage", field=field, remedy=remedy)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cli import parsing
 from cli.context import Call, command
 from vault.errors import Invalid, Partial
 
@@ -21,16 +23,18 @@ if TYPE_CHECKING:
     from vault.intake.resume import ResumeFile
     from vault.schema import Schema
     from vault.stores.foreign import ForeignQuery
+    from vault.taking import Imported
     from vault.vault import Vault
 
 PASSWORD: Final = "CVAULT_SOURCE_PASSWORD"  # noqa: S105 - its name, not itself
 """The environment variable that holds the source's password. An argument would be seen by `ps`."""
 
+_SELECT: Final = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
 WORTH: Final = 2000
 """Rows from which a process beside the import pays for its start."""
 
 From = Annotated[str, typer.Option("--from-sql", metavar="URL", help="The source, without its password.")]
-Query = Annotated[Path, typer.Option("--query", metavar="FILE", help="One SELECT.")]
+Query = Annotated[str, typer.Option("--query", help="One SELECT, or a file that holds it.")]
 Key = Annotated[str, typer.Option("--key", help="A unique column to go along, best the primary key.")]
 Kind = Annotated[str, typer.Option("--kind", help="The layout, as for import.")]
 Map = Annotated[Path | None, typer.Option("--map", help="Columns that are not known by name.")]
@@ -59,11 +63,12 @@ class Asked:
 
     def __init__(
         self, *, kind: str, mapping: Path | None, columns: Path | None, secret: Path | None, page: int,
-        pause: float, rate: float, timeout: float, no_count: bool,
+        pause: float, rate: float, timeout: float, no_count: bool, dated: str | None = None,
     ) -> None:  # fmt: skip
         from vault.stores.foreign import Pace
 
         self.kind = kind
+        self.dated = dated
         self.mapping = mapping
         self.columns = columns
         self.secret = secret
@@ -86,47 +91,50 @@ class Asked:
 
 def register(app: typer.Typer) -> None:
     """Add the group's commands."""
-    command(app, "import")(import_)
     command(app, "verify")(verify)
 
 
 def import_(
-    call: Call, *, url: From, query: Query, key: Key, kind: Kind, mapping: Map = None,
-    columns: Columns = None, secret: Secret = None, page: Page = 2000, pause: Pause = 0.0, rate: Rate = 0.0,
-    timeout: Timeout = 60.0, no_count: NoCount = False, report: ReportTo = None,
-    resume: Resume = None, dry_run: Dry = False,
+    call: Call, *, url: str, query: str, key: str, kind: str, mapping: Path | None, columns: Path | None,
+    secret: Path | None, page: int, pause: float, rate: float, timeout: float, no_count: bool,
+    report: Path | None, resume: Path | None, dry_run: bool, dated: str | None, relationship: str | None,
 ) -> int:  # fmt: skip
-    """Import a live table, page by page along its key; nothing is changed there."""
+    """Import a live table, page by page along its key; nothing is changed there (`import --from-sql`)."""
     from vault.intake.resume import ResumeFile
-    from vault.writing import ImportOptions
+    from vault.taking import ImportOptions
 
-    out = call.out
     asked = Asked(
         kind=kind, mapping=mapping, columns=columns, secret=secret, page=page, pause=pause, rate=rate,
-        timeout=timeout, no_count=no_count,
+        timeout=timeout, no_count=no_count, dated=dated,
     )  # fmt: skip
     with (
         call.open() as vault,
         _table(call, vault, url, query, key, asked) as table,
-        out.progress("import") as progress,
+        call.out.progress("import") as progress,
     ):
         credential = call.credential(vault, "importer", "import")
         keys, state = vault.tenancy(call.tenant).keys, None
         if resume is not None:
             state = ResumeFile(resume, keys.cursors, asked.digest(table.fingerprint))
         export, dropped = _export(call, vault, table, asked, state)
+        options = ImportOptions(dry_run=dry_run, relationship=relationship, processes=_processes(table))
         done = vault.writing(call.tenant).import_export(
-            credential, export, report=report or _report(call.folder, "import"), resume=state,
-            options=ImportOptions(dry_run=dry_run, processes=_processes(table)), progress=progress,
+            credential, export, report=report or report_path(call.folder, "import"), resume=state,
+            options=options, progress=progress,
         )  # fmt: skip
-    if out.json:
-        out.document(done)
+    return told(call, done, dry_run=dry_run, dropped=dropped)
+
+
+def told(call: Call, done: Imported, *, dry_run: bool, dropped: Sequence[str] = ()) -> int:
+    """Say what an import did; the exit code."""
+    if call.out.json:
+        call.out.document(done)
     else:
         stored = ", ".join(f"{name} {count}" for name, count in sorted(done.stored.items())) or "0"
         titles = ("rows", "stored", "unchanged", "rejected")
-        out.table(titles, [(done.rows, stored, done.unchanged, done.rejected)])
+        call.out.table(titles, [(done.rows, stored, done.unchanged, done.rejected)])
     if dry_run:
-        out.note("import.dry")
+        call.out.note("import.dry")
     _notes(call, [*done.unknown, *dropped], done.report)
     return Partial.exit_code if done.rejected else 0
 
@@ -150,7 +158,7 @@ def verify(
         credential = call.credential(vault, "importer", "import")
         export, dropped = _export(call, vault, table, asked, None)
         done = vault.writing(call.tenant).compare(
-            credential, export, report=report or _report(call.folder, "compare"), progress=progress
+            credential, export, report=report or report_path(call.folder, "compare"), progress=progress
         )
     if out.json:
         out.document(done)
@@ -168,14 +176,11 @@ def _notes(call: Call, unknown: list[str], report: str) -> None:
 
 
 @contextmanager
-def _table(call: Call, vault: Vault, url: str, query: Path, key: str, asked: Asked) -> Iterator[ForeignQuery]:
+def _table(call: Call, vault: Vault, url: str, query: str, key: str, asked: Asked) -> Iterator[ForeignQuery]:
     """The source, closed again at the end."""
     from vault.stores.foreign import ForeignQuery
 
-    try:
-        sql = call.read(query, "query").decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid("the query is not UTF-8", code="invalid_query", field="query") from None
+    sql = _sql(call, query)
     asked.read_columns(vault.tenancy(call.tenant).schema)
     table = ForeignQuery(
         url,
@@ -189,6 +194,20 @@ def _table(call: Call, vault: Vault, url: str, query: Path, key: str, asked: Ask
         yield table
     finally:
         table.close()
+
+
+def _sql(call: Call, query: str) -> str:
+    """The query itself, or what the file holds that it names.
+
+    Raises:
+        Invalid: The file is not there, or not UTF-8.
+    """
+    if _SELECT.match(query):
+        return query
+    try:
+        return call.read(Path(query), "query").decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid("the query is not UTF-8", code="invalid_query", field="query") from None
 
 
 def _processes(table: ForeignQuery) -> int:
@@ -231,8 +250,9 @@ def _export(
     source: Source = TableSource(table, after=done.position, number=done.rows) if done else TableSource(table)
     source = clear = Deciphered(source, asked.encrypted)
     export = open_export(
-        None, tenancy.schema, kind=asked.kind, mapping=asked.mapping, today=tenancy.today(), source=source
-    )
+        None, tenancy.schema, kind=asked.kind, mapping=asked.mapping, today=tenancy.today(), source=source,
+        dated=parsing.day(asked.dated, "dated"),
+    )  # fmt: skip
     found = {target for _, target in export.columns}
     astray = sorted({column.target for column in asked.encrypted.values()} - found)
     if astray:
@@ -245,7 +265,7 @@ def _export(
     return export, clear.dropped
 
 
-def _report(folder: Path, what: str) -> Path:
+def report_path(folder: Path, what: str) -> Path:
     """A place of its own for each run's report, in the vault's folder."""
     reports = folder / "reports"
     reports.mkdir(mode=0o700, exist_ok=True)

@@ -24,8 +24,8 @@ from vault.access.tokens import Credential, Limits
 from vault.config import SHANGHAI, Stores
 from vault.granting import Identity
 from vault.model import Disclosure, Draft, Shown
+from vault.taking import Imported, ImportOptions
 from vault.vault import Vault
-from vault.writing import Imported, ImportOptions
 
 START: Final = datetime(2026, 3, 16, 10, 0, tzinfo=SHANGHAI)
 PURPOSE: Final = {

@@ -208,16 +208,18 @@ class _Piped:
 class Bulk:
     """An export's rows, chunk by chunk, built in another process while the last ones are written."""
 
-    def __init__(self, task: Task, export: Export, *, processes: int) -> None:
+    def __init__(self, task: Task, export: Export, *, processes: int, after: int = 0) -> None:
         """Set up.
 
         Args:
             task: What the rows are built with.
             export: Where they come from.
             processes: 1 does without a process of its own; 0 decides by the file's size.
+            after: Rows up to this number were taken before: they teach the builder, and come to nothing.
         """
         several = processes > 1 or (processes == 0 and _worth(export))
         self._export = export
+        self._after = after
         self._line: _Line = _Piped(task) if several and sys.executable else _Inline(task)
         self._depth = AHEAD if several else 1
 
@@ -241,8 +243,9 @@ class Bulk:
         records = self._export.records
         self._line.send(Chunk(records=list(itertools.islice(records(), PEEK)), now=0, peek=True))
         under_way = 1
-        for chunk in _cut(records(), size):
-            self._line.send(Chunk(records=chunk, now=clock()))
+        for chunk in _cut(records(), size, self._after):
+            taught = chunk[0].number <= self._after
+            self._line.send(Chunk(records=chunk, now=clock(), peek=taught))
             under_way += 1
             while under_way > self._depth:
                 yield from filter(None, [self._line.receive()])
@@ -282,10 +285,11 @@ def _worth(export: Export) -> bool:
     return (os.cpu_count() or 1) > 1 and export.total_bytes >= WORTH
 
 
-def _cut(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
-    records = iter(records)
-    while chunk := list(itertools.islice(records, size)):
-        yield chunk
+def _cut(records: Iterable[Record], size: int, after: int) -> Iterator[list[Record]]:
+    """Chunks of at most `size`; none holds rows on both sides of `after`."""
+    for _, side in itertools.groupby(records, lambda record: record.number <= after):
+        while chunk := list(itertools.islice(side, size)):
+            yield chunk
 
 
 def _write(pipe: IO[bytes] | None, message: object) -> None:

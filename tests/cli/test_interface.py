@@ -34,7 +34,7 @@ def _documented() -> dict[str, str]:
         words = re.match(r"[a-z-]+(?: [a-z-]+)?(?= |$)", line)
         assert words is not None
         name = words[0] if words[0] in _commands() else words[0].split()[0]
-        found[name] = line
+        found[name] = f"{found.get(name, '')} {line}"  # one command may stand on several lines
     return found
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from kit import leaks
 
 from benchmarks.world import HEADER, write_export
-from vault.writing import CHUNK_ROWS
+from vault.taking import CHUNK_ROWS
 
 ROWS: Final = 2 * CHUNK_ROWS + 100
 BAD: Final = {7, ROWS - 7}
@@ -81,7 +81,8 @@ class Migration:
     def start(self, verb: str, *more: str) -> subprocess.Popen[bytes]:
         """Begin a verb."""
         command = [
-            sys.executable, "-m", "cli.main", "--vault", str(self.folder), "migrate", verb, *self.words,
+            sys.executable, "-m", "cli.main", "--vault", str(self.folder), 
+            *(["import"] if verb == "import" else ["migrate", verb]), *self.words,
             *more, "--sandbox", "--json",
         ]  # fmt: skip
         return subprocess.Popen(

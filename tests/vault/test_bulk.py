@@ -12,7 +12,7 @@ from kit import Made, borrowers, make_vault
 
 from vault.errors import Unavailable
 from vault.model import Disclosure
-from vault.writing import Imported, ImportOptions
+from vault.taking import Imported, ImportOptions
 
 ROWS = borrowers(40)
 BAD = [row | {"证件号": "110101199003070000"} for row in borrowers(2)]
@@ -39,7 +39,7 @@ def shown(made: Made) -> Disclosure:
 
 def test_two_processes_end_where_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows built beside the writer are stored, refused and read back as those built by it."""
-    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 7)
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 7)
     ends = []
     for processes in (1, 2):
         made = make_vault(tmp_path / str(processes))
@@ -62,7 +62,7 @@ def test_rows_made_ready_in_vain_are_made_again(made: Made) -> None:
 
 def test_a_process_that_dies_stops_the_import(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """The import ends with an error, what was stored stands whole, and running it again finishes it."""
-    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 5)
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 5)
     started = subprocess.Popen
 
     def remember(*given: object, **more: object) -> subprocess.Popen[bytes]:

@@ -87,7 +87,7 @@ def test_a_token_revoked_during_an_import_stores_no_further_chunk(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every chunk asks again whether its writer still may: what was stored stays, no more comes."""
-    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 50)
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 50)
     token = made.token("importer")
     seen: list[int] = []
 

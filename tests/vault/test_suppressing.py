@@ -11,7 +11,7 @@ from kit import Made, borrowers, leaks, make_vault
 from vault.auditing import Question
 from vault.errors import Denied
 from vault.intake.records import drafts_of
-from vault.writing import ImportOptions
+from vault.taking import ImportOptions
 
 ROWS = borrowers(3)
 LATER = date(2060, 1, 1)

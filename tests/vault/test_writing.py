@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit import Made, attempt, borrowers, make_vault, promise, shown, sql, values
+from kit import Made, attempt, borrowers, leaks, make_vault, promise, shown, sql, values
 
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, Tampered
 from vault.intake.records import drafts_of, drafts_or_faults
-from vault.writing import ImportOptions, Written
+from vault.taking import ImportOptions
+from vault.writing import Written
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_an_edited_index_misleads_no_import(made: Made, field: str) -> None:
 
 def test_disabled_in_the_middle_is_entered(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """An importer who is revoked between two chunks is refused there, and the refusal is an entry."""
-    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 50)
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 50)
     token, path = made.token("importer"), made.file(borrowers(120))
     confirm = made.vault.stores.keys.confirm
 
@@ -379,3 +380,57 @@ def test_a_writer_who_is_late_is_told(made: Made) -> None:
         with pytest.raises(Invalid) as error:
             service(made, promise("30.00", late))
         assert error.value.code == "invalid_version"
+
+
+def test_a_file_goes_on_where_it_stopped(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a resume file an interrupted import goes on: the end and report are a whole run's."""
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 4)
+    rows = borrowers(30)
+    rows[3]["证件号"] = "1.10105E+17"
+    whole = make_vault(made.outside / "whole")
+    path, state = made.file(rows), made.outside / "state.json"
+    expected = whole.vault.writing().import_file(
+        whole.token("importer"), path, kind="borrower", report=made.outside / "whole.jsonl"
+    )
+    for stop in (8, 20):
+
+        def interrupt(rows_read: int, stop: int = stop) -> None:
+            if rows_read >= stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            made.vault.writing().import_file(
+                made.token("importer"), path, kind="borrower", report=made.outside / "r.jsonl", resume=state,
+                counted=interrupt,
+            )  # fmt: skip
+        assert state.exists()
+        assert not leaks(state.read_bytes(), {row["手机"] for row in rows})
+    done = made.vault.writing().import_file(
+        made.token("importer"), path, kind="borrower", report=made.outside / "r.jsonl", resume=state
+    )
+    assert not state.exists()
+    assert (done.rows, done.stored, done.unchanged, done.rejected) == (
+        expected.rows, expected.stored, expected.unchanged, expected.rejected,
+    )  # fmt: skip
+    reports = [Path(one).read_bytes().splitlines()[1:] for one in (expected.report, done.report)]
+    assert reports[0] == reports[1]
+
+
+def test_a_changed_file_is_not_gone_on_with(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume file is for one file and one way to take it in; of another it is refused."""
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 2)
+    path, state = made.file(borrowers(6)), made.outside / "state.json"
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made.vault.writing().import_file(
+            made.token("importer"), path, kind="borrower", report=made.outside / "r.jsonl", resume=state,
+            counted=interrupt,
+        )  # fmt: skip
+    made.file(borrowers(7))
+    with pytest.raises(Invalid):
+        made.vault.writing().import_file(
+            made.token("importer"), path, kind="borrower", report=made.outside / "r.jsonl", resume=state
+        )

@@ -66,6 +66,7 @@ class Export:
         format: What kind of file it is: `csv`, `xlsx`, `jsonl`, `parquet`, or as its source says.
         notes: What of the files is not read, for people.
         total_bytes: The file's size.
+        rereads: Whether it begins with its first record each time: a table that is gone on with doesn't.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Export:
         self.columns = [(column.title, column.target) for column in columns]
         self.unknown = [column.title for column in columns if column.target is None]
         self.total_bytes = source.size
+        self.rereads: bool = getattr(source, "rereads", True)
 
     def records(self) -> Iterator[Record]:
         """Every record as it stands; empty ones are left out.

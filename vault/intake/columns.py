@@ -114,6 +114,7 @@ class Deciphered:
         encoding: The source's.
         header: What is left of it.
         size: The source's.
+        rereads: The source's.
         dropped: Columns left out because they only repeat others: masks and query helpers.
     """
 
@@ -128,6 +129,7 @@ class Deciphered:
             Invalid: The header lacks one.
         """
         self._source = source
+        self.rereads: bool = getattr(source, "rereads", True)
         titles = [title.lower() for title in source.header]
         missing = sorted(set(columns) - set(titles))
         if missing:

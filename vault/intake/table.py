@@ -79,6 +79,7 @@ class TableSource:
         header: Column names.
         size: How many rows, 0 if nobody counted.
         fingerprint: The table's.
+        rereads: False: what is gone on with begins behind what is done.
     """
 
     def __init__(self, table: Table, *, after: str = "", number: int = 0) -> None:
@@ -96,6 +97,7 @@ class TableSource:
         self.header = table.header
         self.size = table.size
         self.fingerprint = table.fingerprint
+        self.rereads = False
 
     def records(self) -> Iterator[Record]:
         """Every row after the one that is done.
