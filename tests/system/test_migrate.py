@@ -81,7 +81,7 @@ class Migration:
     def start(self, verb: str, *more: str) -> subprocess.Popen[bytes]:
         """Begin a verb."""
         command = [
-            sys.executable, "-m", "cli.main", "--vault", str(self.folder), 
+            sys.executable, "-m", "cli.main", "--vault", str(self.folder),
             *(["import"] if verb == "import" else ["migrate", verb]), *self.words,
             *more, "--sandbox", "--json",
         ]  # fmt: skip
