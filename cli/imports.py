@@ -31,7 +31,8 @@ def import_(
     encoding: Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")] = None,
     sheet: Annotated[str | None, typer.Option("--sheet", help="A workbook's sheet, of several.")] = None,
     joins: Annotated[
-        list[Path] | None, typer.Option("--join", metavar="FILE", help="Columns to put beside; repeatable.")
+        list[Path] | None,
+        typer.Option("--join", metavar="FILE", help="Columns to put beside, FILE or FILE#SHEET; repeatable."),
     ] = None,
     on: Annotated[
         str | None, typer.Option("--on", help="With --join: the key's title or kind.field.")
@@ -96,7 +97,7 @@ def import_(
             alone=check,
         )  # fmt: skip
     options = ImportOptions(
-        encoding=encoding, mapping=mapping, sheet=sheet, joins=tuple(joins or ()), on=on,
+        encoding=encoding, mapping=mapping, sheet=sheet, joins=tuple(map(_join, joins or ())), on=on,
         dated=parsing.day(dated, "dated"), relationship=relationship, dry_run=dry_run,
         processes=processes,
     )  # fmt: skip
@@ -115,6 +116,14 @@ def _import(
             counted=None if progress is None else progress.count,
         )  # fmt: skip
     return migrate.told(call, done, dry_run=options.dry_run)
+
+
+def _join(named: Path) -> tuple[Path, str | None]:
+    """A file, or a workbook and the title of its sheet behind a `#`."""
+    if named.exists() or "#" not in named.name:
+        return named, None
+    name, _, sheet = named.name.rpartition("#")
+    return named.with_name(name), sheet
 
 
 _SQL: Final = "give --query and --key with --from-sql, and no file"

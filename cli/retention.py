@@ -36,7 +36,7 @@ def rules(call: Call) -> None:
 
     found = builtin()
     if call.out.json:
-        call.out.document({"digest": found.digest, "items": found.rules})
+        call.out.document({"digest": found.digest, "items": found.rules, "versions": found.versions})
         return
     call.out.table(
         (
@@ -65,6 +65,21 @@ def rules(call: Call) -> None:
                 rule.profile,
             )
             for rule in found.rules
+        ]
+        + [
+            (
+                v.id,
+                ", ".join(v.kinds),
+                "agency, lender",
+                "expire",
+                "",
+                v.gloss_en,
+                "replaced",
+                v.period,
+                v.status,
+                v.profile,
+            )
+            for v in found.versions
         ],
     )
 

@@ -63,7 +63,7 @@ class ImportOptions(Word):
         encoding: Overrides detection.
         mapping: A `--map` file.
         sheet: A workbook's sheet, if it has several.
-        joins: Further files whose columns are put beside.
+        joins: Further files whose columns are put beside, each with its sheet if it is a workbook of several.
         on: The key they are joined by: a title, or `kind.field`.
         dated: The day the file's figures are of, where no column says so.
         relationship: The reference of a new relationship with people who were erased before.
@@ -74,7 +74,7 @@ class ImportOptions(Word):
     encoding: str | None = None
     mapping: Path | None = None
     sheet: str | None = None
-    joins: tuple[Path, ...] = ()
+    joins: tuple[tuple[Path, str | None], ...] = ()
     on: str | None = None
     dated: date | None = None
     relationship: str | None = None
@@ -87,9 +87,10 @@ class ImportOptions(Word):
         Raises:
             OSError: One of the files can't be read.
         """
-        files = [path, *self.joins, *([self.mapping] if self.mapping else [])]
+        files = [path, *(file for file, _ in self.joins), *([self.mapping] if self.mapping else [])]
         told = [_digest(file) for file in files]
-        told += [repr((kind, self.encoding, self.sheet, self.on, self.dated, self.relationship))]
+        sheets = [self.sheet, *(sheet for _, sheet in self.joins)]
+        told += [repr((kind, self.encoding, sheets, self.on, self.dated, self.relationship))]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 

@@ -31,7 +31,7 @@ __all__ = ["PEEK", "Export", "Layout", "Rejection", "Report", "Row", "normalise"
 PEEK: Final = 500
 """Rows looked at beforehand for columns whose digits a spreadsheet destroyed."""
 
-Join = Path | str | tuple[Path | str, str]
+Join = Path | str | tuple[Path | str, str | None]
 """A file to join, or a workbook and the title of its sheet."""
 
 
