@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
+import xlsxwriter
 from kit import (
     PURPOSE,
     Made,
@@ -33,15 +36,23 @@ from vault import telemetry
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import ConfigError, Denied, Invalid, VaultError
+from vault.intake import open_export
+from vault.intake.records import drafts_or_faults
+from vault.intake.table import TableSource
 from vault.keeping import NewSecret, NewSubject
 from vault.model import Happening, Hold, Who, Whom
 from vault.opening import Item
+from vault.stores.foreign import ForeignQuery
+from vault.taking import ImportOptions
 from vault.vault import Vault
 
 ROWS = borrowers(6)
 NOTE = attempt(1, 0)
+MORE = borrowers(3, 20)
 BAD = borrower(90) | {"手机": "138-CANARY-90", "证件号": borrower(90)["证件号"][:-1] + "?"}
-SECRET_VALUES = canaries([*ROWS, NOTE, BAD]) | {"金丝雀承诺8001", "8801.19"}
+SECRET_VALUES = (
+    canaries([*ROWS, *MORE, NOTE, BAD]) | {"13866600001", "金丝雀电话"} | {"金丝雀承诺8001", "8801.19"}
+)
 
 
 def refs(values: set[str]) -> set[str]:
@@ -96,6 +107,79 @@ def purge(made: Made) -> list[str]:
     return [repr(plan), repr(done), repr(room.holds(token))]
 
 
+def taken_in(made: Made) -> list[str]:
+    """Every way in: a workbook joined with JSON Lines, a table, a run that stops and goes on, a compare."""
+    folder, writing = made.outside / "in", made.vault.writing()
+    folder.mkdir()
+    made_of, said = MORE[0].keys(), []
+    book, side, table = folder / "m.xlsx", folder / "s.jsonl", folder / "t.db"
+    with xlsxwriter.Workbook(book) as opened:
+        sheet = opened.add_worksheet()
+        for at, line in enumerate(
+            [list(made_of)[:6], *([row[c] for c in list(made_of)[:6]] for row in MORE)]
+        ):
+            sheet.write_row(at, 0, line)
+    rest = [next(c for c in made_of if c == "案件编号"), *list(made_of)[6:]]
+    side.write_text("\n".join(json.dumps({c: row[c] for c in rest}, ensure_ascii=False) for row in MORE))
+    joined = ImportOptions(joins=((side, None),), on="案件编号", processes=2)
+    report = made.folder / "more.jsonl"
+
+    def stop(_: int) -> None:
+        raise InterruptedError
+
+    for counted in (stop, None):
+        with suppress(InterruptedError):
+            done = writing.import_file(
+                made.token("importer"), book, kind="borrower", report=report, options=joined,
+                resume=made.folder / "resume.json", counted=counted,
+            )  # fmt: skip
+            said += [repr(done), report.read_text()]
+    with closing(sqlite3.connect(table)) as db, db:
+        db.execute(
+            f"CREATE TABLE b (id INTEGER PRIMARY KEY, {', '.join(chr(34) + c + chr(34) for c in made_of)})"
+        )
+        db.executemany(
+            f"INSERT INTO b VALUES (NULL, {', '.join('?' * len(made_of))})",
+            [list(row.values()) for row in MORE],
+        )
+    query = ForeignQuery(f"sqlite:///{table}", "SELECT * FROM b", "id")
+    tenancy = made.vault.tenancy()
+    export = open_export(
+        None, tenancy.schema, kind="borrower", today=tenancy.today(), source=TableSource(query)
+    )
+    said.append(repr(writing.compare(made.token("importer"), export, report=made.folder / "compared.jsonl")))
+    query.close()
+    assert "equal=3" in said[-1], said[-1]
+    shutil.rmtree(folder)  # the sources themselves hold everything
+    return said
+
+
+def put_right(made: Made) -> list[str]:
+    """Corrections, what stood before, people merged, split and refusing, writes that fail in part."""
+    dpo, room = made.token("dpo", "subject_request"), made.vault.amending()
+    one, two = made.ids(MORE)[:2]
+    said = [
+        repr(room.correct(dpo, one, {"phone": "13866600001"}, reason="letter")),
+        repr(room.duplicates(dpo)),
+    ]
+    said.append(repr(room.merge(dpo, one, two, reason="same")))
+    said.append(repr(room.split(dpo, [two], reason="not the same")))
+    said.append(repr(room.refuse(dpo, two, reason="said so")))
+    tenancy = made.vault.tenancy()
+    sent = [
+        {"kind": "borrower", "ref": "KH-x", "values": {"name": MORE[0]["客户姓名"], "phone": "金丝雀电话"}},
+        {"kind": "borrower", "ref": "KH-y", "values": {"name": MORE[0]["客户姓名"]}, "version": 7},
+    ]
+    drafts = drafts_or_faults(json.dumps(sent).encode(), tenancy.schema, tenancy.today())
+    said.append(repr(made.vault.writing().write(made.token("importer"), drafts, partial=True)))
+    for bad in ({"phone": "金丝雀电话"}, {"nosuch": MORE[0]["客户姓名"]}):
+        try:
+            room.correct(dpo, one, bad, reason="r")
+        except VaultError as error:
+            said.append(told(error))
+    return said
+
+
 @pytest.fixture
 def lived(tmp_path: Path) -> Iterator[tuple[Made, list[str]]]:
     """A vault after a full life, with everything it said on the way."""
@@ -104,6 +188,7 @@ def lived(tmp_path: Path) -> Iterator[tuple[Made, list[str]]]:
     made.load([NOTE], kind="contact_attempt")
     made.vault.writing().write(made.token("dpo", "subject_request"), [promise(1, 0)])
     made.load([ROWS[0] | {"电子邮箱": "canary.changed@example.com"}])
+    said += taken_in(made) + put_right(made)
     said += reads(made) + audit(made, made.folder / "export")
     for store in made.folder.glob("*.db*"):
         shutil.copy(store, made.folder / f"backup-{store.name}")
