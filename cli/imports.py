@@ -14,6 +14,36 @@ from vault.errors import Invalid
 if TYPE_CHECKING:
     from vault.taking import ImportOptions
 
+File = Annotated[
+    Path | None, typer.Argument(help="CSV or other delimited text, .xlsx, JSON Lines or Parquet.")
+]
+Kind = Annotated[str, typer.Option("--kind", help="The layout: borrower, result, or another kind.")]
+Map = Annotated[Path | None, typer.Option("--map", help="Headers that are not known by name.")]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")]
+Sheet = Annotated[str | None, typer.Option("--sheet", help="A workbook's sheet, of several.")]
+Joins = Annotated[
+    list[Path] | None,
+    typer.Option("--join", metavar="FILE", help="Columns to put beside, FILE or FILE#SHEET; repeatable."),
+]
+On = Annotated[str | None, typer.Option("--on", help="With --join: the key's title or kind.field.")]
+Dated = Annotated[str | None, typer.Option("--dated", help="The day its figures are of, YYYY-MM-DD [today].")]
+Relationship = Annotated[
+    str | None, typer.Option("--relationship", help="Reference under which erased people come back.")
+]
+ReportTo = Annotated[Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")]
+Processes = Annotated[int, typer.Option("--processes", min=0, max=2, help="1 or 2; 0 decides by size.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Explain columns and first rows; needs no token, stores nothing.")
+]
+WriteMap = Annotated[Path | None, typer.Option("--write-map", help="With --check: write a map file to mend.")]
+FromSql = Annotated[
+    str | None, typer.Option("--from-sql", metavar="URL", help="A live table, without its password.")
+]
+Query = Annotated[
+    str | None, typer.Option("--query", help="With --from-sql: one SELECT, or a file that holds it.")
+]
+Key = Annotated[str | None, typer.Option("--key", help="With --from-sql: a unique column to go along.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
@@ -21,62 +51,15 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    call: Call,
-    file: Annotated[
-        Path | None, typer.Argument(help="CSV or other delimited text, .xlsx, JSON Lines or Parquet.")
-    ] = None,
-    *,
-    kind: Annotated[str, typer.Option("--kind", help="The layout: borrower, result, or another kind.")],
-    mapping: Annotated[Path | None, typer.Option("--map", help="Headers that are not known by name.")] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="Instead of detecting it.")] = None,
-    sheet: Annotated[str | None, typer.Option("--sheet", help="A workbook's sheet, of several.")] = None,
-    joins: Annotated[
-        list[Path] | None,
-        typer.Option("--join", metavar="FILE", help="Columns to put beside, FILE or FILE#SHEET; repeatable."),
-    ] = None,
-    on: Annotated[
-        str | None, typer.Option("--on", help="With --join: the key's title or kind.field.")
-    ] = None,
-    dated: Annotated[
-        str | None, typer.Option("--dated", help="The day its figures are of, YYYY-MM-DD [today].")
-    ] = None,
-    relationship: Annotated[
-        str | None, typer.Option("--relationship", help="Reference under which erased people come back.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Where rejections go [DIR/reports/…].")
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option("--resume", metavar="FILE", help="Kept current; go on from it if it is there."),
-    ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", min=0, max=2, help="1 or 2; 0 decides by size.")
-    ] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Explain columns and first rows; needs no token, stores nothing.")
-    ] = False,
-    write_map: Annotated[
-        Path | None, typer.Option("--write-map", help="With --check: write a map file to mend.")
-    ] = None,
-    from_sql: Annotated[
-        str | None, typer.Option("--from-sql", metavar="URL", help="A live table, without its password.")
-    ] = None,
-    query: Annotated[
-        str | None, typer.Option("--query", help="With --from-sql: one SELECT, or a file that holds it.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", help="With --from-sql: a unique column to go along.")
-    ] = None,
-    columns: migrate.Columns = None,
-    secret: migrate.Secret = None,
-    page: migrate.Page = 2000,
-    pause: migrate.Pause = 0.0,
-    rate: migrate.Rate = 0.0,
-    timeout: migrate.Timeout = 60.0,
+    call: Call, file: File = None, *, kind: Kind, mapping: Map = None, encoding: Encoding = None,
+    sheet: Sheet = None, joins: Joins = None, on: On = None, dated: Dated = None,
+    relationship: Relationship = None, report: ReportTo = None, resume: migrate.Resume = None,
+    processes: Processes = 0, dry_run: migrate.Dry = False, check: Check = False,
+    write_map: WriteMap = None, from_sql: FromSql = None, query: Query = None, key: Key = None,
+    columns: migrate.Columns = None, secret: migrate.Secret = None, page: migrate.Page = 2000,
+    pause: migrate.Pause = 0.0, rate: migrate.Rate = 0.0, timeout: migrate.Timeout = 60.0,
     no_count: migrate.NoCount = False,
-) -> int:
+) -> int:  # fmt: skip
     """Import an export or a live table: good rows are stored, bad ones named in a report, without values."""
     from vault.taking import ImportOptions
 
