@@ -57,11 +57,15 @@ class Stocked:
 
 
 class _Step(Quiet, gc=False):
-    """A draft on its way: the record it found, and what is to be written unless nothing has changed."""
+    """A draft on its way: the record it found, and what is to be written unless nothing has changed.
+
+    `joined` are the facts of an unchanged record that learns of another case or day.
+    """
 
     draft: Draft
     old: Held | None
     ready: Ready | None
+    joined: Facts | None = None
 
 
 class _Group:
@@ -74,12 +78,16 @@ class _Group:
         self.ends = ends
         self.steps: list[_Step] = []
         self.subjects: list[str] = []
-        self.joined: list[tuple[Held, Facts]] = []
 
     @property
     def written(self) -> list[tuple[Ready, Held | None]]:
         """What is to be written, with what it replaces."""
         return [(step.ready, step.old) for step in self.steps if step.ready is not None]
+
+    @property
+    def joined(self) -> list[tuple[Held, Facts]]:
+        """Facts to be changed of records that stay as they are."""
+        return [(step.old, step.joined) for step in self.steps if step.old and step.joined]
 
 
 class Stocker:
@@ -164,7 +172,7 @@ class Stocker:
                 subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
             _check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
-            steps.append(self._step(draft, old, subject, group))
+            steps.append(self._step(group.matches.named(draft, old), old, subject, group))
         group.subjects += fresh
         group.steps += steps
 
@@ -176,11 +184,12 @@ class Stocker:
         cases = tuple(sorted(preparer.handles(draft) | set(old.facts.cases)))
         kept = {"imported_on": old.facts.anchors["imported_on"]}
         anchors = old.facts.anchors | draft.anchors | kept
+        if draft.kind == "borrower" and len(cases) > 1:
+            anchors.pop("settled_on", None)  # the other loans go on: one that is settled ends no purpose
         facts = msgspec.structs.replace(old.facts, cases=cases, anchors=anchors)
         if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
-            if facts != old.facts:
-                group.joined.append((old, facts))
-            return _Step(draft=draft, old=old, ready=None)
+            joined = facts if facts != old.facts else None
+            return _Step(draft=draft, old=old, ready=None, joined=joined)
         _check_once(draft)
         return _Step(draft=draft, old=old, ready=self.succeed(draft, old, facts, group.now, group.ends))
 
