@@ -18,6 +18,7 @@ from vault.keeping import Held
 from vault.model import Draft, Facts, Grant
 from vault.opening import Opener
 from vault.preparing import Ready
+from vault.remembering import Memory
 from vault.schema import KindSpec
 from vault.stocking import Stocker
 from vault.tenancy import Tenancy
@@ -33,6 +34,7 @@ class Corrector:
         self._t = tenancy
         self._opener = Opener(tenancy)
         self._stocker = stocker
+        self._memory = Memory(tenancy)
 
     def held(self, grant: Grant, page: Page, idents: Sequence[str]) -> dict[str, Held]:
         """The records named, by what was asked, in the caller's scope and in a state that may be changed.
@@ -79,7 +81,8 @@ class Corrector:
             return None, []
         facts = msgspec.structs.replace(held.facts, anchors=self._anchors(held, spec, old, new))
         ends = self._t.tenant_anchors()
-        return self._stocker.succeed(new, held, facts, self._t.clock(), ends), names
+        notes = self._memory.corrected(held, old, new)
+        return self._stocker.succeed(new, held, facts, self._t.clock(), ends, notes=notes), names
 
     def _draft(self, spec: KindSpec, old: Draft, changes: Changes) -> Draft:
         kept = {name: text for name, text in old.values.items() if name not in self._computed(spec, old)}

@@ -17,6 +17,7 @@ from vault.keeping import Held
 from vault.model import Draft, Quiet
 from vault.opening import Opener
 from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready
+from vault.remembering import Memory
 from vault.tenancy import Tenancy
 
 
@@ -44,6 +45,7 @@ class Matcher:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._opener = Opener(tenancy)
+        self._memory = Memory(tenancy)
 
     def _keyed(self, row: Incoming) -> Incoming:
         """A row with its keys; those of a row made ready were made with it."""
@@ -83,6 +85,10 @@ class Matcher:
         """Whether a borrower has an ID number stored."""
         spec = self._t.schema.kind(held.kind).fields[ID_NUMBER]
         return bool(self._opener.values([held.row.record], spec))
+
+    def corrected_away(self, held: Held, draft: Draft) -> bool:
+        """Whether a draft brings the ID number that a correction took from a borrower."""
+        return self._memory.knows(held, ID_NUMBER, draft.values[ID_NUMBER])
 
     def of(self, rows: Rows) -> Matches:
         """The live records that these rows are about; those being erased count for nothing.
@@ -173,6 +179,8 @@ class Matches:
         found = {field: self._live((kind, field, digest)) for kind, field, digest in keys}
         by_id, by_ref = found.get(ID_NUMBER), found.get(REF) or found.get(CONTENT)
         own = draft.kind == "borrower" and ID_NUMBER in draft.values
+        if own and by_ref and by_id is not by_ref and self._matcher.corrected_away(by_ref, draft):
+            return by_ref
         if own and by_id is None and by_ref is not None and self._matcher.has_id(by_ref):
             raise Invalid(
                 "the number belongs to a borrower with another ID number",
