@@ -89,7 +89,7 @@ class Amending:
         other person's id, and an entry; the access report of the one then covers both.
 
         Raises:
-            Invalid: No reason, or the two are one person already.
+            Invalid: No reason, one is no borrower, or the two are one person already.
             NotFound: One of them is not within reach.
         """
         self._demand_reason(reason)
@@ -97,6 +97,11 @@ class Amending:
             with self._t.acting(credential, "write") as (grant, page):
                 self._t.demand_contract(page.registry)
                 both = self._corrector.held(grant, page, [into, other])
+                if {held.kind for held in both.values()} != {"borrower"}:
+                    raise Invalid(
+                        "only borrowers are merged", code="invalid_subject", field="record",
+                        remedy="name the record of each borrower",
+                    )  # fmt: skip
                 subject, gone = both[into].row.subject, both[other].row.subject
                 if subject == gone:
                     raise Invalid(

@@ -133,7 +133,7 @@ class Comparer:
         stored = self._stored(sorted(open_))
         return [
             tuple(
-                self._verdict(draft, old, stored, _owner(row.drafts, found))
+                self._verdict(_named(matches, draft, old), old, stored, _owner(row.drafts, found))
                 for draft, old in zip(row.drafts, found, strict=True)
             )
             for row, found in zip(group, olds, strict=True)
@@ -229,6 +229,11 @@ def _owner(row: Sequence[Draft], found: Sequence[Held | Verdict | None]) -> str 
         if draft.kind == "borrower" and isinstance(old, Held):
             return old.row.subject
     return None
+
+
+def _named(matches: Matches, draft: Draft, old: Held | Verdict | None) -> Draft:
+    """A draft under the external id that an import would leave its record."""
+    return matches.named(draft, old) if isinstance(old, Held) else draft
 
 
 def _old(matches: Matches, draft: Draft, keys: Sequence[Key]) -> Held | Verdict | None:

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.errors import Denied, Invalid, NotFound
+from vault.intake import computing
 from vault.intake.records import Given, draft_of
 from vault.journal import Page
 from vault.keeping import Held
 from vault.model import Draft, Facts, Grant
 from vault.opening import Opener
 from vault.preparing import Ready
+from vault.remembering import Memory
 from vault.schema import KindSpec
 from vault.stocking import Stocker
 from vault.tenancy import Tenancy
@@ -32,6 +34,7 @@ class Corrector:
         self._t = tenancy
         self._opener = Opener(tenancy)
         self._stocker = stocker
+        self._memory = Memory(tenancy)
 
     def held(self, grant: Grant, page: Page, idents: Sequence[str]) -> dict[str, Held]:
         """The records named, by what was asked, in the caller's scope and in a state that may be changed.
@@ -56,7 +59,7 @@ class Corrector:
 
         Raises:
             Invalid: Another version stands than the one expected, an unknown field, a value that is none of
-                its field's type, or the external id, which is no correction.
+                its field's type, or the external id or case, which is no correction.
         """
         if expect is not None and expect != held.row.version:
             raise Invalid(
@@ -64,9 +67,9 @@ class Corrector:
                 remedy="read it again and decide anew",
             )  # fmt: skip
         spec = self._t.schema.kind(held.kind)
-        if spec.ref in changes:
+        for name in {spec.ref, "case_number"} & changes.keys():  # whose a record is hangs on its case
             raise Invalid(
-                "an external id is not corrected", code="invalid_ref", field=f"{held.kind}.{spec.ref}",
+                "an external id or case is not corrected", code="invalid_ref", field=f"{held.kind}.{name}",
                 remedy="import the record under the right number and have this one erased",
             )  # fmt: skip
         old = self._opener.drafts([held.row.record])[held.row.record][0]
@@ -78,10 +81,11 @@ class Corrector:
             return None, []
         facts = msgspec.structs.replace(held.facts, anchors=self._anchors(held, spec, old, new))
         ends = self._t.tenant_anchors()
-        return self._stocker.succeed(new, held, facts, self._t.clock(), ends), names
+        notes = self._memory.corrected(held, old, new)
+        return self._stocker.succeed(new, held, facts, self._t.clock(), ends, notes=notes), names
 
     def _draft(self, spec: KindSpec, old: Draft, changes: Changes) -> Draft:
-        kept = {name: text for name, text in old.values.items() if name not in _stale(spec, old)}
+        kept = {name: text for name, text in old.values.items() if name not in self._computed(spec, old)}
         joined = {name: text for name, text in {**kept, **changes}.items() if text is not None}
         return self._again(spec, old, joined)
 
@@ -89,9 +93,21 @@ class Corrector:
         given = Given(kind=spec.name, values=values, ref=old.ref)
         return draft_of(given, self._t.schema, self._t.today())
 
+    def _computed(self, spec: KindSpec, old: Draft) -> set[str]:
+        """The fields that the others give: they follow a correction.
+
+        A computed field that a source gave stays as it is: no others give it, or they give another value. The
+        day an overdue began came from days overdue that nobody stores.
+        """
+        names = {name for name, field in spec.fields.items() if field.derived and name in old.values}
+        found = {name: text for name, text in old.values.items() if name not in names}
+        for _ in computing.derive(spec, found, self._t.today()):
+            pass  # a day to come, say, is judged when the whole is
+        return {name for name in names if found.get(name) == old.values[name]}
+
     def _anchors(self, held: Held, spec: KindSpec, old: Draft, new: Draft) -> dict[str, str]:
         """The days retention counts from: those the old values gave go, those the new ones give come."""
-        plain = {n: v for n, v in old.values.items() if n not in _stale(spec, old)}
+        plain = {n: v for n, v in old.values.items() if n not in self._computed(spec, old)}
         given = self._again(spec, old, plain).anchors.keys() - {"imported_on"}
         kept = {name: day for name, day in held.facts.anchors.items() if name not in given}
         return new.anchors | kept
@@ -117,13 +133,3 @@ class Corrector:
             draft = drafts[h.row.record][0]
             moved.append((self._stocker.succeed(draft, h, facts, now, ends, subject=to), h))
         return moved
-
-
-def _stale(spec: KindSpec, old: Draft) -> set[str]:
-    """The fields that are computed from others anew.
-
-    The day an overdue began is not: it came from days overdue that nobody stores. Nor is a birth date that no
-    ID number gives.
-    """
-    computed = {name for name, field in spec.fields.items() if field.derived} - {"overdue_since"}
-    return computed if "id_number" in old.values else computed - {"birth_date"}

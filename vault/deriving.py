@@ -38,12 +38,15 @@ class Deriver:
         how many versions went.
         """
         t, now = self._t, self._t.clock()
-        stale = [row for row in t.stores.keys.pending(t.name) if row.deadline < now]
-        if not stale:
+        if not self._stale(now):
             return 0
         with t.stores.index.turn(t.name):
+            stale = self._stale(now)  # once more: a slow writer may have confirmed while this one waited
             self._sweep(stale, now)
         return len(stale)
+
+    def _stale(self, now: int) -> list[SecretRow]:
+        return [row for row in self._t.stores.keys.pending(self._t.name) if row.deadline < now]
 
     def _sweep(self, stale: Sequence[SecretRow], now: int) -> None:
         t = self._t

@@ -17,6 +17,7 @@ from vault.keeping import Held
 from vault.model import Draft, Quiet
 from vault.opening import Opener
 from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready
+from vault.remembering import Memory
 from vault.tenancy import Tenancy
 
 
@@ -44,6 +45,7 @@ class Matcher:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._opener = Opener(tenancy)
+        self._memory = Memory(tenancy)
 
     def _keyed(self, row: Incoming) -> Incoming:
         """A row with its keys; those of a row made ready were made with it."""
@@ -84,6 +86,10 @@ class Matcher:
         spec = self._t.schema.kind(held.kind).fields[ID_NUMBER]
         return bool(self._opener.values([held.row.record], spec))
 
+    def corrected_away(self, held: Held, draft: Draft) -> bool:
+        """Whether a draft brings the ID number that a correction took from a borrower."""
+        return self._memory.knows(held, ID_NUMBER, draft.values[ID_NUMBER])
+
     def of(self, rows: Rows) -> Matches:
         """The live records that these rows are about; those being erased count for nothing.
 
@@ -109,11 +115,10 @@ class Matcher:
         held = self._t.keeping.fetch(sorted({record for records in known.values() for record in records}))
         for gone in self._t.stores.ledger.entombed(self._t.name, list(held)):
             del held[gone]
-        self._confirm(known, held)
-        return Matches(self, known, held)
+        return Matches(self, known, held, self._confirmed(known, held))
 
-    def _confirm(self, known: dict[Key, list[str]], held: dict[str, Held]) -> None:
-        """A record that a key found must hold what the key stands for."""
+    def _confirmed(self, known: dict[Key, list[str]], held: dict[str, Held]) -> dict[str, str | None]:
+        """The records' external ids; each that a key found must hold what the key stands for."""
         refs = self._opener.refs(list(held.values()))
         spec = self._t.schema.kind("borrower").fields[ID_NUMBER]
         ids = self._opener.values([r for r, h in held.items() if h.kind == "borrower"], spec)
@@ -128,6 +133,7 @@ class Matcher:
                     stands = b"" if value is None else self._t.preparer.digest(kind, field, value)
                 if held[record].kind != kind or stands != digest:
                     self._refuse(record)
+        return refs
 
     def _refuse(self, record: str) -> None:
         """The index is ahead of a record while its new version waits to be confirmed; else it was edited."""
@@ -139,10 +145,17 @@ class Matcher:
 class Matches:
     """What a group of rows found."""
 
-    def __init__(self, matcher: Matcher, known: dict[Key, list[str]], held: dict[str, Held]) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        known: dict[Key, list[str]],
+        held: dict[str, Held],
+        refs: dict[str, str | None],
+    ) -> None:
         self._matcher = matcher
         self._known = known
         self._held = held
+        self._refs = refs
 
     def _live(self, key: Key) -> Held | None:
         return next((self._held[r] for r in self._known.get(key, ()) if r in self._held), None)
@@ -161,11 +174,13 @@ class Matches:
         """The record a draft is about; by ID number before external id.
 
         Raises:
-            Invalid: The external id belongs to a borrower with another ID number.
+            Invalid: The external id belongs to a borrower with another ID number, or the two to two people.
         """
         found = {field: self._live((kind, field, digest)) for kind, field, digest in keys}
         by_id, by_ref = found.get(ID_NUMBER), found.get(REF) or found.get(CONTENT)
         own = draft.kind == "borrower" and ID_NUMBER in draft.values
+        if own and by_ref and by_id is not by_ref and self._matcher.corrected_away(by_ref, draft):
+            return by_ref
         if own and by_id is None and by_ref is not None and self._matcher.has_id(by_ref):
             raise Invalid(
                 "the number belongs to a borrower with another ID number",
@@ -173,7 +188,25 @@ class Matches:
                 field=f"{draft.kind}.{ID_NUMBER}",
                 remedy="check both numbers; correct the stored record if that one is wrong",
             )
+        if by_id and by_ref and by_id.row.record != by_ref.row.record:
+            if by_id.row.subject == by_ref.row.subject:  # merged: each keeps its number
+                return by_ref
+            raise Invalid(
+                "the number is one borrower's, the ID number another's",
+                code="invalid_ref",
+                field=f"{draft.kind}.{ID_NUMBER}",
+                remedy="check both numbers; if the two are one person, merge them",
+            )
         return by_id or by_ref
+
+    def named(self, draft: Draft, old: Held | None) -> Draft:
+        """A draft under the external id that its record has, if its own only stands in for one.
+
+        A borrower without a customer number goes by a case; one with several would change names with each.
+        """
+        kept = self._refs.get(old.row.record) if old else None
+        stands_in = draft.kind == "borrower" and draft.ref in draft.cases
+        return msgspec.structs.replace(draft, ref=kept) if kept and stands_in else draft
 
 
 def _found_by(ready: Ready) -> list[Key]:

@@ -282,6 +282,7 @@ class Facts(Word, omit_defaults=True, gc=False):
         past: The versions it replaced that are still kept, oldest first.
         content: Keyed digest of what its row held, for a record that came without an external id.
         origin: The subject it belonged to before people were merged, "" if it was never moved.
+        corrected: What was corrected away, as sealed digests (`vault.remembering`); b"" if nothing was.
     """
 
     state: str = "ACTIVE"
@@ -295,6 +296,7 @@ class Facts(Word, omit_defaults=True, gc=False):
     past: tuple[Past, ...] = ()
     content: bytes = b""
     origin: str = ""
+    corrected: bytes = b""
 
 
 class Hold(Word):

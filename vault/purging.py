@@ -172,8 +172,8 @@ class Purger:
         return len(versions)
 
     def expired(self, held: Held, day: date) -> list[Past]:
-        """The versions that by this day may no longer be kept; a legal hold keeps them all."""
-        if any(hold.until >= day.isoformat() for hold in held.facts.holds):
+        """The versions that by this day may no longer be kept; a legal hold keeps them all until released."""
+        if held.facts.holds:
             return []
         rules = self._t.rules
         return [p for p in held.facts.past if superseded_due(held.kind, today(p.until), rules) <= day]

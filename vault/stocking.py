@@ -11,6 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from vault.admitting import (
+    check_case,
+    check_known_case,
+    check_listed,
+    check_once,
+    check_owner,
+    check_version,
+    rejection,
+)
 from vault.crypto.ids import neighbourhood, new_id
 from vault.crypto.sign import token_bytes
 from vault.errors import Invalid
@@ -19,6 +28,7 @@ from vault.keeping import Held, NewSecret, NewSubject
 from vault.matching import Incoming, Matcher, Matches, Rows
 from vault.model import Draft, Facts, Past, Quiet, Word
 from vault.preparing import Place, Ready, own_subject
+from vault.remembering import Memory, Notes
 from vault.tenancy import Tenancy
 
 Log = Callable[[Sequence[Draft]], None]
@@ -52,16 +62,20 @@ class Stocked:
         Raises:
             Invalid, Denied: There is one.
         """
-        for rejection in self.rejections:
-            rejection.refuse()
+        for refused in self.rejections:
+            refused.refuse()
 
 
 class _Step(Quiet, gc=False):
-    """A draft on its way: the record it found, and what is to be written unless nothing has changed."""
+    """A draft on its way: the record it found, and what is to be written unless nothing has changed.
+
+    `joined` are the facts of an unchanged record that learns of another case or day.
+    """
 
     draft: Draft
     old: Held | None
     ready: Ready | None
+    joined: Facts | None = None
 
 
 class _Group:
@@ -74,12 +88,16 @@ class _Group:
         self.ends = ends
         self.steps: list[_Step] = []
         self.subjects: list[str] = []
-        self.joined: list[tuple[Held, Facts]] = []
 
     @property
     def written(self) -> list[tuple[Ready, Held | None]]:
         """What is to be written, with what it replaces."""
         return [(step.ready, step.old) for step in self.steps if step.ready is not None]
+
+    @property
+    def joined(self) -> list[tuple[Held, Facts]]:
+        """Facts to be changed of records that stay as they are."""
+        return [(step.old, step.joined) for step in self.steps if step.old and step.joined]
 
 
 class Stocker:
@@ -88,6 +106,7 @@ class Stocker:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._matcher = Matcher(tenancy)
+        self._memory = Memory(tenancy)
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
@@ -131,7 +150,7 @@ class Stocker:
             try:
                 self._place_row(row, group)
             except Invalid as error:
-                done.rejections.append(_rejection(row.drafts[0], error))
+                done.rejections.append(rejection(row.drafts[0], error))
         if whole:
             done.raise_first()
         written = group.written
@@ -145,12 +164,12 @@ class Stocker:
     def _place_row(self, row: Incoming, group: _Group) -> None:
         """Place a row's drafts; raises before anything of the row was queued."""
         for draft in row.drafts:
-            _check_case(draft)
+            check_case(draft)
         olds = [group.matches.old(draft, keys) for draft, keys in zip(row.drafts, row.keys, strict=True)]
         for draft, old in zip(row.drafts, olds, strict=True):
-            _check_version(draft, old)
+            check_version(draft, old)
             if old is None and not row.relationship:
-                _check_listed(draft, group.matches)
+                check_listed(draft, group.matches)
         if row.ready and not any(olds):  # all new, as was guessed when they were made ready
             group.subjects += dict.fromkeys(ready.place.subject for ready in row.ready)
             group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
@@ -160,11 +179,11 @@ class Stocker:
         for draft, old in zip(row.drafts, olds, strict=True):
             subject = owner
             if own_subject(self._t.schema.kind(draft.kind)):
-                _check_known_case(row.drafts, draft, group.matches)
+                check_known_case(row.drafts, draft, group.matches)
                 subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
-            _check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
-            steps.append(self._step(draft, old, subject, group))
+            check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
+            steps.append(self._step(group.matches.named(draft, old), old, subject, group))
         group.subjects += fresh
         group.steps += steps
 
@@ -173,19 +192,30 @@ class Stocker:
         if old is None:
             ready = preparer.fresh(draft, subject, group.near, group.now, group.ends)
             return _Step(draft=draft, old=None, ready=ready)
+        draft, notes = self._memory.applied(draft, old)
         cases = tuple(sorted(preparer.handles(draft) | set(old.facts.cases)))
         kept = {"imported_on": old.facts.anchors["imported_on"]}
         anchors = old.facts.anchors | draft.anchors | kept
+        if draft.kind == "borrower" and len(cases) > 1:
+            anchors.pop("settled_on", None)  # the other loans go on: one that is settled ends no purpose
         facts = msgspec.structs.replace(old.facts, cases=cases, anchors=anchors)
         if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
-            if facts != old.facts:
-                group.joined.append((old, facts))
-            return _Step(draft=draft, old=old, ready=None)
-        _check_once(draft)
-        return _Step(draft=draft, old=old, ready=self.succeed(draft, old, facts, group.now, group.ends))
+            joined = facts if facts != old.facts else None
+            return _Step(draft=draft, old=old, ready=None, joined=joined)
+        check_once(draft)
+        ready = self.succeed(draft, old, facts, group.now, group.ends, notes=notes)
+        return _Step(draft=draft, old=old, ready=ready)
 
     def succeed(
-        self, draft: Draft, old: Held, facts: Facts, now: int, ends: Mapping[str, str], subject: str = ""
+        self,
+        draft: Draft,
+        old: Held,
+        facts: Facts,
+        now: int,
+        ends: Mapping[str, str],
+        *,
+        subject: str = "",
+        notes: Notes | None = None,
     ) -> Ready:
         """A draft as the next version of a record; the one it replaces stays, sealed, among its past.
 
@@ -196,8 +226,10 @@ class Stocker:
             now: µs UTC.
             ends: The tenant's own anchors.
             subject: Whom it belongs to from now on, if not the same as before.
+            notes: What was corrected away (`vault.remembering`); None leaves that as it is.
         """
         secret, version = token_bytes(32), self._next_version(old)
+        notes = self._memory.notes(old) if notes is None else notes
         before = Past(version=old.row.version, since=old.facts.since, until=now, parts=old.facts.parts)
         facts = msgspec.structs.replace(
             facts,
@@ -206,6 +238,7 @@ class Stocker:
             past=(*old.facts.past, before),
             parts=self._t.preparer.parts(draft),
             fingerprint=self._t.preparer.fingerprint(draft, secret),
+            corrected=self._memory.sealed(notes, old.row.record, version, secret),
         )
         place = Place(
             record=old.row.record, subject=subject or old.row.subject, version=version,
@@ -286,105 +319,3 @@ def _outcome(step: _Step) -> Outcome:
         return Outcome(row=step.draft.row, record=place.record, version=place.version, stored=True)
     assert step.old is not None  # noqa: S101 - what is not written was found
     return Outcome(row=step.draft.row, record=step.old.row.record, version=step.old.row.version, stored=False)
-
-
-def _rejection(draft: Draft, error: Invalid) -> Rejection:
-    return Rejection(
-        row=draft.row,
-        field=error.field or draft.kind,
-        code=error.code,
-        message=error.message,
-        remedy=error.remedy,
-    )
-
-
-def _check_case(draft: Draft) -> None:
-    """A record's own case number must be that of the case it is to belong to.
-
-    Raises:
-        Invalid: It names another.
-    """
-    own = draft.values.get("case_number")
-    if own is not None and draft.cases and own != draft.cases[0]:
-        raise Invalid(
-            "case_number and cases name different cases",
-            code="invalid_ref",
-            field=f"{draft.kind}.case_number",
-            remedy="give the same number in both, or leave cases out",
-        )
-
-
-def _check_known_case(row: Sequence[Draft], draft: Draft, matches: Matches) -> None:
-    """A person beside a borrower, sent without that borrower, must belong to a case that is there.
-
-    Raises:
-        Invalid: No loan has the case number.
-    """
-    if draft.cases and not any(other.kind == "borrower" for other in row) and matches.loan(draft) is None:
-        raise Invalid(
-            "no loan has this case number",
-            code="invalid_ref",
-            field=f"{draft.kind}.case_number",
-            remedy="import the loan first",
-        )
-
-
-def _check_version(draft: Draft, old: Held | None) -> None:
-    """Whoever says which version they change must be right about it.
-
-    Raises:
-        Invalid: Somebody else has written meanwhile.
-    """
-    stands = old.row.version if old else 0
-    if draft.expect is not None and draft.expect != stands:
-        raise Invalid(
-            "the record has another version by now",
-            code="invalid_version",
-            field="version",
-            remedy="read it again and decide anew",
-        )
-
-
-def _check_once(draft: Draft) -> None:
-    """A writer's key stands for one content.
-
-    Raises:
-        Invalid: The record it stands for holds another.
-    """
-    if draft.once:
-        raise Invalid(
-            "the key was used for another record",
-            code="invalid_key",
-            field="key",
-            remedy="give every new record a key of its own; a retry sends the same record again",
-        )
-
-
-def _check_listed(draft: Draft, matches: Matches) -> None:
-    """Who was erased or refused comes back by a new relationship alone, never by an old file (DESIGN 8).
-
-    Raises:
-        Invalid: The person is on the suppression list.
-    """
-    if matches.suppressed(draft):
-        raise Invalid(
-            "this person was erased or has refused",
-            code="previously_erased",
-            field=draft.kind,
-            remedy="leave the row out; for a new relationship with them give its reference: --relationship",
-        )
-
-
-def _check_owner(draft: Draft, old: Held | None, subject: str, ref: str | None) -> None:
-    """A record that is there already must be the same person's.
-
-    Raises:
-        Invalid: It is another's.
-    """
-    if old is not None and old.row.subject != subject:
-        raise Invalid(
-            "the case number belongs to another borrower",
-            code="invalid_ref",
-            field=f"{draft.kind}.{ref}",
-            remedy="check the case number; correct the stored record if that one is wrong",
-        )

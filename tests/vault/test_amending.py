@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kit import Made, borrowers, make_vault
+from kit import Made, attempt, borrowers, make_vault
 
 from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, NotFound
+from vault.opening import Opener
 
 ROWS = borrowers(3)
 OTHER = "13911112222"
@@ -101,6 +102,7 @@ def test_a_corrected_number_brings_its_birth_date(made: Made) -> None:
         ({"nosuch": "1"}, "invalid_field"),
         ({"customer_no": "X1"}, "invalid_ref"),
         ({"name": None}, "invalid_required"),
+        ({"case_number": "AJ-1"}, "invalid_ref"),
     ],
 )
 def test_a_wrong_correction_changes_nothing(made: Made, changes: dict[str, str | None], code: str) -> None:
@@ -212,3 +214,37 @@ def test_a_merged_person_is_erased_whole(made: Made) -> None:
     assert made.vault.stores.keys.records("main", "", 10) == []
     closed = made.vault.stores.keys.closed_subjects("main", made.clock.now)
     assert len(closed) == 6
+
+
+def record_of(made: Made, ident: str) -> str:
+    """The record that an external id names."""
+    return made.vault.tenancy().record_of(ident) or ""
+
+
+def test_only_borrowers_are_merged(made: Made) -> None:
+    """A contact person, who has rights of their own, does not become a borrower's."""
+    one, *_ = made.ids(ROWS)
+    before = people(made)
+    for into, other in (
+        (one, f"contact_person:{ROWS[1]['案件编号']}/1"),
+        (f"loan:{ROWS[0]['案件编号']}", one),
+    ):
+        with pytest.raises(Invalid) as error:
+            made.vault.amending().merge(made.token("dpo", "subject_request"), into, other, reason="r")
+        assert error.value.code == "invalid_subject"
+    assert people(made) == before
+
+
+def test_a_correction_keeps_what_nothing_gives_anew(made: Made) -> None:
+    """Instalments left and the day of a call, which came by themselves, outlive a correction beside them."""
+    made.load([ROWS[0] | {"剩余期数": "7"}])
+    made.load([attempt(1, 0)], kind="contact_attempt")
+    loan = record_of(made, f"loan:{ROWS[0]['案件编号']}")
+    call = record_of(made, f"contact_attempt:{attempt(1, 0)['联系记录编号']}")
+    drafts = Opener(made.vault.tenancy()).drafts
+    before = drafts([loan, call])
+    assert correct(made, loan, product="现金贷") == ["product"]
+    assert correct(made, call, note="更正") == ["note"]
+    after = drafts([loan, call])
+    for record, name in ((loan, "instalments_left"), (call, "attempted_at")):
+        assert after[record][0].values[name] == before[record][0].values[name]

@@ -155,3 +155,19 @@ def test_a_hold_keeps_replaced_versions(made: Made) -> None:
     plan = made.vault.erasing().plan(made.token("dpo"))
     made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
     assert {row.version for row in made.vault.stores.keys.versions("main", [record])} == {1, 2}
+
+
+def test_a_hold_past_its_end_keeps_them_until_it_is_released(made: Made) -> None:
+    """As for the record itself: a court may be late to prolong, so somebody has to let go by name."""
+    (record, *_) = made.ids(ROWS)
+    made.vault.amending().correct(
+        made.token("dpo", "subject_request"), record, {"phone": "13911112222"}, reason="r"
+    )
+    hold = Hold(number="H-1", authority="court", until="2026-04-01")
+    made.vault.erasing().add_hold(made.token("dpo"), [record], hold)
+    made.clock.advance(days=500)
+    purge(made, made.vault.tenancy().today())
+    assert {row.version for row in made.vault.stores.keys.versions("main", [record])} == {1, 2}
+    made.vault.erasing().release_hold(made.token("dpo"), [record], "H-1")
+    purge(made, made.vault.tenancy().today())
+    assert {row.version for row in made.vault.stores.keys.versions("main", [record])} == {2}

@@ -10,6 +10,7 @@ from kit import Made, attempt, borrowers, make_vault, promise
 from vault.crypto.sealing import open_fields
 from vault.errors import Denied, Invalid
 from vault.intake.records import drafts_of
+from vault.keeping import Held
 from vault.model import Context, Sealed
 
 ROW = borrowers(1)[0]
@@ -118,3 +119,69 @@ def test_a_person_beside_nobody_is_refused(made: Made) -> None:
     with pytest.raises(Invalid) as error:
         made.vault.writing().write(made.token("importer"), unknown)
     assert error.value.code == "invalid_ref"
+
+
+def without_customer(case: str, **more: str) -> dict[str, str]:
+    """The borrower in a file that has no customer numbers, with one of several loans."""
+    return {n: v for n, v in ROW.items() if n != "客户编号"} | {"案件编号": case} | more
+
+
+def held(made: Made, record: str) -> Held:
+    """A record's key row and facts."""
+    return made.vault.tenancy().keeping.fetch([record])[record]
+
+
+def found(made: Made, ident: str) -> str:
+    """The record that an external id names."""
+    return made.vault.tenancy().record_of(ident) or ""
+
+
+def test_a_refused_row_changes_no_facts(made: Made) -> None:
+    """A row with another borrower's case is refused whole: its borrower does not join that case's scope."""
+    (other,) = borrowers(1, 5)
+    made.load([other])
+    (record,) = made.ids([ROW])
+    before = held(made, record).facts
+    assert made.load([ROW | {"案件编号": other["案件编号"], "结清日期": "2026-03-15"}]).rejected == 1
+    assert held(made, record).facts == before
+
+
+def test_one_settled_loan_of_several_ends_nothing(tmp_path: Path) -> None:
+    """A person known by ID number, without customer number, is not due because one of their loans is."""
+    made = make_vault(tmp_path)
+    made.load([without_customer("AJ-1", 结清日期=""), without_customer("AJ-2", 结清日期="2026-03-15")])
+    record = found(made, "borrower:AJ-1")
+    assert "settled_on" not in held(made, record).facts.anchors
+    assert held(made, found(made, "loan:AJ-2")).facts.anchors["settled_on"] == "2026-03-15"
+
+
+def test_a_person_of_one_loan_is_due_when_it_is_settled(tmp_path: Path) -> None:
+    """The only loan settled: the purpose is done; a second one that comes later takes it up again."""
+    made = make_vault(tmp_path)
+    made.load([without_customer("AJ-1", 结清日期="2026-03-15")])
+    record = found(made, "borrower:AJ-1")
+    assert held(made, record).facts.anchors["settled_on"] == "2026-03-15"
+    made.load([without_customer("AJ-2")])
+    assert "settled_on" not in held(made, record).facts.anchors
+
+
+def test_a_file_without_customer_numbers_is_the_same_again(tmp_path: Path) -> None:
+    """A person with several loans keeps the name they had first: the same file again makes no version."""
+    made = make_vault(tmp_path)
+    rows = [without_customer("AJ-1"), without_customer("AJ-2")]
+    made.load(rows)
+    record = found(made, "borrower:AJ-1")
+    version = held(made, record).facts.version
+    assert made.load(rows).stored == {}
+    assert held(made, record).facts.version == version
+
+
+def test_a_row_that_names_two_people_is_refused(made: Made) -> None:
+    """One's customer number with another's ID number overwrites neither."""
+    (other,) = borrowers(1, 5)
+    made.load([other])
+    records = made.ids([ROW, other])
+    mixed = ROW | {"证件号": other["证件号"], "案件编号": "AJ-NEW"}
+    assert made.load([mixed]).rejected == 1
+    assert [held(made, r).facts.version for r in records] == [1, 1]
+    assert made.ids([ROW, other]) == records

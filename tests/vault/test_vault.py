@@ -113,6 +113,19 @@ def test_tenants_are_apart(tmp_path: Path) -> None:
         made.vault.reading("nobody")
 
 
+def test_only_an_admin_adds_a_tenant(tmp_path: Path) -> None:
+    """A registered principal without the role is refused: no keys are made, and the refusal is an entry."""
+    made = make_vault(tmp_path, sandbox=False)
+    dpo = made.vault.granting().add_principal(made.identity, name="d", roles=("dpo", "importer"))
+    before = made.size()
+    with pytest.raises(Denied) as refusal:
+        made.vault.add_tenant(dpo, "xinghe")
+    assert refusal.value.code == "role_denied"
+    assert made.vault.tenants == ["main"]
+    assert made.size() == before + 1
+    assert made.vault.add_tenant(made.identity, "xinghe").principal
+
+
 def test_keys_can_lie_elsewhere(tmp_path: Path) -> None:
     """`--keys DIR` puts them apart from the data, and the settings remember it relatively."""
     vault, _ = Vault.init(tmp_path / "v", keys=tmp_path / "k", passphrase="correct horse")

@@ -65,3 +65,9 @@ def test_every_part_of_a_context_counts() -> None:
             other = part + 1 if isinstance(part, int) else f"{part}x"
             made.add(context(*parts[:place], other, *parts[place + 1 :]))
         assert len(made) == len(parts) + 1
+
+
+def test_every_wrapping_has_a_nonce_of_its_own() -> None:
+    """Two secrets under one key and one nonce would give away their difference, and then the key of GHASH."""
+    wrapped = [KEY.wrap(b"s" * 32, b"context") for _ in range(64)]
+    assert len({one[1:13] for one in wrapped}) == len({one[13:45] for one in wrapped}) == 64
