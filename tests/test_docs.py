@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import typer
+from kit import borrowers, make_vault
 
 from cli.main import app
 
@@ -28,7 +29,8 @@ _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE: Final = re.compile(r"`(cvault [^`]+)`")
 _PATH: Final = re.compile(r"(?<![\w./-])(?:docs|tests|vault|cli|benchmarks)/[\w./-]*\w")
 _MACHINE: Final = re.compile(r"(?<![\w.~-])/(?:work|root|tmp|home|Users)\b")
-_REDIRECTED: Final = re.compile(r" > \S+$")
+_REDIRECTED: Final = re.compile(r" [<>] \S+$")
+_RUNS_OWN: Final = re.compile(r"(?<=plan-)\w+|\d{4}-\d\d-\d\dT[\d:]+Z")
 _REQUIREMENT: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -54,7 +56,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def typed(page: str) -> list[list[str]]:
-    """The commands a README's blocks tell the reader to type, without `uv run` before and `> FILE` after."""
+    """The commands a README's blocks tell the reader to type, without `uv run` before and `< FILE` after."""
     lines = [
         _REDIRECTED.sub("", line.removeprefix("$ "))
         for _, block in _FENCE.findall(text(page))
@@ -155,10 +157,8 @@ def test_what_is_said_not_to_be_built_is_not(name: str) -> None:
 
 
 def test_both_readmes_tell_the_same_commands() -> None:
-    """In the same order, options included; the ids of plans are each run's own."""
-    english, chinese = (
-        [re.sub(r"plan-\w+", "plan", shlex.join(words)) for words in typed(page)] for page in READMES
-    )
+    """In the same order, options included; ids of plans and instants are each run's own."""
+    english, chinese = ([_RUNS_OWN.sub("", shlex.join(words)) for words in typed(page)] for page in READMES)
     assert english == chinese
 
 
@@ -250,3 +250,20 @@ def test_the_pictures_script_parses() -> None:
         source = ROOT / f"{(module or '').replace('.', '/')}"
         there = source.with_suffix(".py")
         assert (source / f"{name}.py").exists() or re.search(rf"\b{name}\b", there.read_text("utf-8"))
+
+
+def test_the_services_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/services.md: a call sent twice is written once; a wrong case is named by its code."""
+    made = make_vault(tmp_path)
+    made.load(borrowers(1))
+    token = tmp_path / "token"
+    token.write_bytes(made.token("importer").to_json())
+    found: dict[str, Any] = {}
+    (example,) = (block for word, block in _FENCE.findall(text("docs/services.md")) if word == "python")
+    exec(compile(example, "docs/services.md", "exec"), found)  # noqa: S102  the page's own words
+    for _ in range(2):
+        found["record_call"](made.vault, token, "call-1", borrowers(1)[0]["案件编号"], "承诺")
+    first, second = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert (first[:3], first[3:], second[3:]) == (second[:3], ["stored"], ["as", "it", "was"])
+    with pytest.raises(RuntimeError, match="call-2: invalid_ref"):
+        found["record_call"](made.vault, token, "call-2", "AJ-0", "承诺")

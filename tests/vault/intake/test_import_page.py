@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from pathlib import Path
 
+from vault.intake import open_export
 from vault.intake.headers import aliases
 from vault.intake.layouts import COMPUTING, LAYOUTS, MANDATORY, QUALIFIED, kind_of, required
 from vault.schema import BANDS, TYPES, Schema, builtin
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
 BEGIN, END = "<!-- columns: begin -->\n", "<!-- columns: end -->"
 
 
@@ -40,3 +44,33 @@ def test_format_page_names_types_and_bands() -> None:
     assert all(f"`{word}`" in page for word in (*TYPES, *BANDS))
     example = page.partition("```toml\n")[2].partition("```")[0]
     assert set(Schema.load(example).kind("borrower").fields) == {"phone", "customer_no"}
+
+
+def test_every_code_of_the_intake_is_explained() -> None:
+    """Who meets a code in a report or an error finds it on the page of imports, or of services."""
+    files = [ROOT / "vault" / name for name in ("stocking.py", "matching.py", "crypto/foreign.py")]
+    files += [*(ROOT / "vault/intake").glob("*.py"), *(ROOT / "vault/stores").glob("foreign*.py")]
+    source = "".join(path.read_text("utf-8") for path in files)
+    codes = set(re.findall(r'code(?:: str)? ?= ?"((?:invalid|previously)_[a-z_]+)"', source))
+    codes |= {f"invalid_{kind}" for kind in TYPES}
+    pages = "".join((DOCS / name).read_text("utf-8") for name in ("import.md", "services.md"))
+    assert len(codes) > 35
+    assert {code for code in codes if f"`{code}`" not in pages} == {"invalid_type"}  # a schema's fault
+
+
+def test_the_example_of_a_result_file_gives_what_the_page_says(tmp_path: Path) -> None:
+    """The page's rows under the page's map: two attempts, a promise, a visit and a repayment."""
+    page = (DOCS / "import.md").read_text("utf-8")
+    for name, word in (("in.csv", "csv"), ("map.toml", "toml")):
+        part = page.partition("### Result files")[2].partition(f"```{word}\n")[2].partition("```")[0]
+        (tmp_path / name).write_text(part, encoding="utf-8")
+    export = open_export(
+        tmp_path / "in.csv", builtin(), kind="result", mapping=tmp_path / "map.toml",
+        today=dt.date(2026, 11, 23),
+    )  # fmt: skip
+    assert export.unknown == []
+    assert [[draft.kind for draft in row.drafts] for row in export.rows()] == [
+        ["contact_attempt", "promise"],
+        ["contact_attempt", "visit"],
+        ["repayment"],
+    ]
