@@ -5,8 +5,6 @@ The bench behind stocking: pure questions about a draft and what it found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vault.errors import Invalid
 from vault.intake.rows import Rejection
 from vault.keeping import Held
@@ -38,21 +36,6 @@ def check_case(draft: Draft) -> None:
             code="invalid_ref",
             field=f"{draft.kind}.case_number",
             remedy="give the same number in both, or leave cases out",
-        )
-
-
-def check_known_case(row: Sequence[Draft], draft: Draft, matches: Matches) -> None:
-    """A person beside a borrower, sent without that borrower, must belong to a case that is there.
-
-    Raises:
-        Invalid: No loan has the case number.
-    """
-    if draft.cases and not any(other.kind == "borrower" for other in row) and matches.loan(draft) is None:
-        raise Invalid(
-            "no loan has this case number",
-            code="invalid_ref",
-            field=f"{draft.kind}.case_number",
-            remedy="import the loan first",
         )
 
 

@@ -16,7 +16,7 @@ from vault.errors import Invalid, Tampered, Unavailable
 from vault.keeping import Held
 from vault.model import Draft, Quiet
 from vault.opening import Opener
-from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready
+from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready, own_subject
 from vault.remembering import Memory
 from vault.tenancy import Tenancy
 
@@ -73,6 +73,14 @@ class Matcher:
         """Whether a draft belongs to the borrower of its case."""
         return self._t.schema.kind(draft.kind).owner == "borrower" and draft.kind != "loan"
 
+    def hangs_on_case(self, draft: Draft) -> bool:
+        """Whether a draft has no place without a loan that is stored: it is about one or its people.
+
+        The people of a loan's own row come with it.
+        """
+        beside = own_subject(self._t.schema.kind(draft.kind)) and bool(draft.cases)
+        return beside or self.follows_case(draft)
+
     def suppressed_by(self, draft: Draft) -> list[Key]:
         """What the person of a draft would be on the suppression list by."""
         return self._t.preparer.suppressed_by(draft)
@@ -98,10 +106,9 @@ class Matcher:
         """
         wanted: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for row in rows:
-            alone = not any(draft.kind == "borrower" for draft in row.drafts)
+            own = any(draft.kind == "loan" for draft in row.drafts)
             for draft, keys in zip(row.drafts, row.keys, strict=True):
-                hangs = self.follows_case(draft) or (alone and bool(draft.cases))
-                cases = [self.loan_key(draft)] if hangs else []
+                cases = [self.loan_key(draft)] if not own and self.hangs_on_case(draft) else []
                 for kind, field, digest in keys + cases:
                     wanted[kind, field].append(digest)
         if self._t.stores.index.holds(self._t.name, SUPPRESSION):
@@ -121,7 +128,7 @@ class Matcher:
         """The records' external ids; each that a key found must hold what the key stands for."""
         refs = self._opener.refs(list(held.values()))
         spec = self._t.schema.kind("borrower").fields[ID_NUMBER]
-        ids = self._opener.values([r for r, h in held.items() if h.kind == "borrower"], spec)
+        ids = self._opener.held_values({r: h for r, h in held.items() if h.kind == "borrower"}, spec)
         for (kind, field, digest), records in known.items():
             for record in records:
                 if record not in held:
@@ -160,9 +167,21 @@ class Matches:
     def _live(self, key: Key) -> Held | None:
         return next((self._held[r] for r in self._known.get(key, ()) if r in self._held), None)
 
-    def loan(self, draft: Draft) -> Held | None:
-        """The loan of a draft's case."""
-        return self._live(self._matcher.loan_key(draft))
+    def loan(self, draft: Draft) -> Held:
+        """The loan of a draft's case.
+
+        Raises:
+            Invalid: There is none.
+        """
+        loan = self._live(self._matcher.loan_key(draft))
+        if loan is None:
+            raise Invalid(
+                "no loan has this case number",
+                code="invalid_ref",
+                field=f"{draft.kind}.case_number",
+                remedy="import the loan first",
+            )
+        return loan
 
     def suppressed(self, draft: Draft) -> bool:
         """Whether the person of a draft is on the suppression list."""
@@ -170,11 +189,17 @@ class Matches:
             return False
         return any(self._live(key) for key in self._matcher.suppressed_by(draft))
 
+    def found(self, row: Incoming) -> set[str]:
+        """The live records that any key of a row leads to."""
+        records = (record for keys in row.keys for key in keys for record in self._known.get(key, ()))
+        return {record for record in records if record in self._held}
+
     def old(self, draft: Draft, keys: Sequence[Key]) -> Held | None:
-        """The record a draft is about; by ID number before external id.
+        """The record a draft is about; by ID number before external id, if both lead to one person.
 
         Raises:
-            Invalid: The external id belongs to a borrower with another ID number, or the two to two people.
+            Invalid: The external id belongs to a borrower with another ID number, or to another one than the
+                ID number does; two records of one person, once merged, are told by the external id.
         """
         found = {field: self._live((kind, field, digest)) for kind, field, digest in keys}
         by_id, by_ref = found.get(ID_NUMBER), found.get(REF) or found.get(CONTENT)

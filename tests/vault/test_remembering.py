@@ -121,7 +121,8 @@ def test_whoever_names_the_version_is_believed(made: Made) -> None:
 def test_a_retried_write_is_unchanged_after_a_correction(made: Made) -> None:
     """A writer's key still finds its record, and the same content again is no other content."""
     tenancy = made.vault.tenancy()
-    text = '{"kind":"promise","key":"k1","values":{"case_number":"%s","due_on":"2026-04-01","amount":"5","note":"甲"}}'
+    values = '{"case_number":"%s","due_on":"2026-04-01","amount":"5","note":"甲"}'
+    text = '{"kind":"promise","key":"k1","values":' + values + "}"
     drafts = drafts_of((text % ROW["案件编号"]).encode(), tenancy.schema, tenancy.today())
     token = made.token("importer")
     (record,) = made.vault.writing().write(token, drafts).records
