@@ -136,17 +136,19 @@ def test_a_correction_is_an_entry_about_the_person(made: Made) -> None:
     assert OTHER not in repr(line)
 
 
-def test_a_collector_corrects_nothing(made: Made) -> None:
-    """Correcting needs the action `write`."""
+@pytest.mark.parametrize("role", ["collector", "importer"])
+def test_a_collector_corrects_nothing(made: Made, role: str) -> None:
+    """Putting right takes the action `write`, and a purpose for what stood before: bringing in is none."""
     (record, *_) = made.ids(ROWS)
     for verb in (
         lambda t: made.vault.amending().correct(t, record, {"phone": OTHER}, reason="r"),
         lambda t: made.vault.amending().merge(t, record, record, reason="r"),
         lambda t: made.vault.amending().split(t, [record], reason="r"),
         lambda t: made.vault.amending().duplicates(t),
+        lambda t: made.vault.amending().refuse(t, record, reason="r"),
     ):
         with pytest.raises(Denied):
-            verb(made.token("collector"))
+            verb(made.token(role))
 
 
 def test_scope_holds_for_corrections_too(made: Made) -> None:
