@@ -250,3 +250,26 @@ def test_a_correction_keeps_what_nothing_gives_anew(made: Made) -> None:
     after = drafts([loan, call])
     for record, name in ((loan, "instalments_left"), (call, "attempted_at")):
         assert after[record][0].values[name] == before[record][0].values[name]
+
+
+def test_a_merged_person_s_accesses_are_all_found(made: Made) -> None:
+    """Who asks who saw a person is told of the reads from before they were found to be one with another."""
+    one, two, _ = made.ids(ROWS)
+    made.vault.reading().read(made.token("collector"), [two])
+    moved = made.vault.amending().merge(made.token("dpo", "subject_request"), one, two, reason="one person")
+    for about in (one, two, moved.subject):
+        lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="read", subject=about))
+        assert [line.record for line in lines] == [two]
+
+
+def test_a_chain_of_merges_is_undone_to_the_first(made: Made) -> None:
+    """Of three who were found to be one, each gets back what was theirs, and the accesses are found."""
+    one, two, three = made.ids(ROWS)
+    token, amending, before = made.token("dpo", "subject_request"), made.vault.amending(), people(made)
+    made.vault.reading().read(made.token("collector"), [three])
+    amending.merge(token, two, three, reason="one person")
+    moved = amending.merge(token, one, two, reason="one person")
+    lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="read", subject=one))
+    assert [line.record for line in lines] == [three]
+    amending.split(token, moved.records, reason="three after all")
+    assert people(made) == before
