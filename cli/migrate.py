@@ -56,7 +56,7 @@ class Asked:
     """What both commands are told of the source.
 
     Attributes:
-        kind, mapping, columns, secret: As given.
+        kind, mapping, columns, secret, dated, relationship: As given.
         pace: How gently it is read.
         encrypted: Its encrypted columns, once `read_columns` was called.
     """
@@ -64,11 +64,13 @@ class Asked:
     def __init__(
         self, *, kind: str, mapping: Path | None, columns: Path | None, secret: Path | None, page: int,
         pause: float, rate: float, timeout: float, no_count: bool, dated: str | None = None,
+        relationship: str | None = None,
     ) -> None:  # fmt: skip
         from vault.stores.foreign import Pace
 
         self.kind = kind
         self.dated = dated
+        self.relationship = relationship
         self.mapping = mapping
         self.columns = columns
         self.secret = secret
@@ -85,7 +87,8 @@ class Asked:
     def digest(self, source: str) -> str:
         """Digest of the source and of all that decides what its rows become."""
         files = [path.read_bytes() if path else b"" for path in (self.mapping, self.columns)]
-        parts = [source.encode(), self.kind.encode(), *files]
+        told = repr((self.kind, self.dated, self.relationship))
+        parts = [source.encode(), told.encode(), *files]
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -105,7 +108,7 @@ def import_(
 
     asked = Asked(
         kind=kind, mapping=mapping, columns=columns, secret=secret, page=page, pause=pause, rate=rate,
-        timeout=timeout, no_count=no_count, dated=dated,
+        timeout=timeout, no_count=no_count, dated=dated, relationship=relationship,
     )  # fmt: skip
     with (
         call.open() as vault,

@@ -70,13 +70,15 @@ def check_once(draft: Draft) -> None:
         )
 
 
-def check_listed(draft: Draft, matches: Matches) -> None:
+def check_listed(draft: Draft, old: Held | None, matches: Matches) -> None:
     """Who was erased or refused comes back by a new relationship alone, never by an old file (DESIGN 8).
+
+    Nor in the place of another, as the second of two contact persons of whom the first was taken out.
 
     Raises:
         Invalid: The person is on the suppression list.
     """
-    if matches.suppressed(draft):
+    if matches.suppressed(draft, old):
         raise Invalid(
             "this person was erased or has refused",
             code="previously_erased",

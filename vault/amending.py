@@ -6,14 +6,16 @@ sealed, until its rule ends it. The entry comes first, and names the person it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
 from vault.access.tokens import Credential
 from vault.correcting import Changes, Corrector
 from vault.crypto.ids import new_id
-from vault.errors import Invalid
+from vault.errors import Denied, Invalid
+from vault.journal import Page
 from vault.keeping import Held
 from vault.model import Grant, Happening, Whom, Word
 from vault.preparing import ID_NUMBER
@@ -58,7 +60,7 @@ class Amending:
         """Put a record right (PIPL 46): a new version under a fresh secret; the old one stays for disputes.
 
         Args:
-            credential: Must allow `write`.
+            credential: Must allow `write`, for a purpose that reaches past versions.
             ident: A record id, or an external id as `KIND:EXTERNAL_ID`.
             changes: New text by field; None takes the value away.
             reason: Why; it goes into the entry's sealed body.
@@ -71,7 +73,7 @@ class Amending:
         """
         self._demand_reason(reason)
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "write") as (grant, page):
+            with self._acting(credential) as (grant, page):
                 self._t.demand_contract(page.registry)
                 held = self._corrector.held(grant, page, [ident])[ident]
                 ready, fields = self._corrector.corrected(held, changes, expect)
@@ -94,7 +96,7 @@ class Amending:
         """
         self._demand_reason(reason)
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "write") as (grant, page):
+            with self._acting(credential) as (grant, page):
                 self._t.demand_contract(page.registry)
                 both = self._corrector.held(grant, page, [into, other])
                 if {held.kind for held in both.values()} != {"borrower"}:
@@ -129,7 +131,7 @@ class Amending:
         self._demand_reason(reason)
         subject = new_id("s") if new else None
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "write") as (grant, page):
+            with self._acting(credential) as (grant, page):
                 self._t.demand_contract(page.registry)
                 held = list(self._corrector.held(grant, page, idents).values())
                 moved = self._corrector.moved(held, subject)
@@ -149,7 +151,7 @@ class Amending:
         """
         self._demand_reason(reason)
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "write") as (grant, page):
+            with self._acting(credential) as (grant, page):
                 held = self._corrector.held(grant, page, [ident])[ident]
                 page.add(self._about(grant, held, "contact refused", reason))
             anchors = held.facts.anchors | {"contact_refused_on": self._t.today().isoformat()}
@@ -159,10 +161,22 @@ class Amending:
     def duplicates(self, credential: Credential) -> list[list[str]]:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
         t = self._t
-        with t.acting(credential, "write") as (grant, page):
+        with self._acting(credential) as (grant, page):
             who = t.who(grant, about="borrower")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="borrowers with one ID number")))
         return t.stores.index.doubles(t.name, "borrower", ID_NUMBER)
+
+    @contextmanager
+    def _acting(self, credential: Credential) -> Iterator[tuple[Grant, Page]]:
+        """A page for one who may write, and may see what stood before: an importer puts nothing right.
+
+        Raises:
+            Denied: Role, purpose or token rule it out.
+        """
+        with self._t.acting(credential, "write") as (grant, page):
+            if not self._t.policy.past(grant.purpose):
+                raise Denied("this purpose puts no record right", code="purpose_denied")
+            yield grant, page
 
     @staticmethod
     def _demand_reason(reason: str) -> None:

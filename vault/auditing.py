@@ -141,9 +141,9 @@ class Auditing:
 
     def _filter(self, q: Question, registry: Registry) -> EntryFilter:
         about, bit = self._bit(q.field)
-        subject = self._subject(q.subject)
+        tags = [tag for subject in self._subjects(q.subject) for tag in self._unsealer.every_tag(subject)]
         return EntryFilter(
-            tags=self._unsealer.every_tag(subject) if subject else None,
+            tags=None if q.subject is None else tags,
             actor=_principal(q.actor, registry) if q.actor else None,
             purpose=q.purpose,
             kind=q.kind,
@@ -166,19 +166,24 @@ class Auditing:
         spec = self._t.schema.kind(kind or "borrower")
         return spec.name, 1 << spec.field(name).number
 
-    def _subject(self, ident: str | None) -> str | None:
-        """A subject's id; a record's id, or `KIND:EXTERNAL_ID`, stands for its subject.
+    def _subjects(self, ident: str | None) -> list[str]:
+        """A subject's ids; a record's id, or `KIND:EXTERNAL_ID`, stands for its subject.
+
+        Where people were merged, those they were before are among them: their accesses stand under each.
 
         Raises:
             NotFound: Nobody here.
         """
         if ident is None:
-            return None
+            return []
         held = self._opener.named([ident]).get(ident)
         subject = held.row.subject if held else ident
-        if not self._t.stores.keys.subjects(self._t.name, [subject]):
+        theirs = self._t.keeping.fetch(self._t.stores.records.of_subject(self._t.name, subject)).values()
+        before = {h.facts.origin for h in theirs if h.row.subject == subject and h.facts.origin}
+        known = self._t.stores.keys.subjects(self._t.name, [subject, *sorted(before)])
+        if subject not in {row.subject for row in known}:
             raise NotFound
-        return subject
+        return [row.subject for row in known]
 
     def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
         opened = self._unsealer.bodies(rows)

@@ -128,7 +128,7 @@ class Corrector:
                     remedy="name the records that are another person's with --new",
                 )  # fmt: skip
             facts: Facts = msgspec.structs.replace(
-                h.facts, origin="" if to == h.facts.origin else h.row.subject
+                h.facts, origin="" if to == h.facts.origin else h.facts.origin or h.row.subject
             )
             draft = drafts[h.row.record][0]
             moved.append((self._stocker.succeed(draft, h, facts, now, ends, subject=to), h))

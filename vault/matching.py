@@ -85,6 +85,10 @@ class Matcher:
         """What the person of a draft would be on the suppression list by."""
         return self._t.preparer.suppressed_by(draft)
 
+    def person_of(self, held: Held) -> list[Key]:
+        """What the person of a stored record would be on the suppression list by."""
+        return self.suppressed_by(self._opener.drafts([held.row.record])[held.row.record][0])
+
     def loan_key(self, draft: Draft) -> Key:
         """What the loan of a draft's case can be found by."""
         return "loan", REF, self._t.preparer.digest("loan", REF, draft.cases[0] if draft.cases else "")
@@ -183,11 +187,15 @@ class Matches:
             )
         return loan
 
-    def suppressed(self, draft: Draft) -> bool:
-        """Whether the person of a draft is on the suppression list."""
+    def suppressed(self, draft: Draft, old: Held | None) -> bool:
+        """Whether a draft brings a person who is on the suppression list.
+
+        A record may go on being about somebody on the list: they refused, or came back under a reference.
+        """
         if not any(kind == SUPPRESSION for kind, _, _ in self._known):
             return False
-        return any(self._live(key) for key in self._matcher.suppressed_by(draft))
+        listed = {key for key in self._matcher.suppressed_by(draft) if self._live(key)}
+        return bool(listed) and (old is None or listed.isdisjoint(self._matcher.person_of(old)))
 
     def found(self, row: Incoming) -> set[str]:
         """The live records that any key of a row leads to."""

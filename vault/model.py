@@ -281,7 +281,7 @@ class Facts(Word, omit_defaults=True, gc=False):
         since: µs UTC at which it became the latest; 0 if not known.
         past: The versions it replaced that are still kept, oldest first.
         content: Keyed digest of what its row held, for a record that came without an external id.
-        origin: The subject it belonged to before people were merged, "" if it was never moved.
+        origin: The subject it first belonged to, before people were merged; "" if it is its own still.
         corrected: What was corrected away, as sealed digests (`vault.remembering`); b"" if nothing was.
     """
 

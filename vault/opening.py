@@ -286,6 +286,8 @@ class Opener:
             if row is not None:
                 values |= self._open(row, item.secret, names)
             elif compartment in item.parts:
+                if item.held is not None and item.version != item.held.row.version:
+                    self._t.keeping.past_secret(item.record, item.version)  # gone by its rule: not found
                 raise Tampered("a record's payload is missing", remedy="stop; compare with a backup")
         ref = values.pop(REF, None)
         return values, _ref(ref) if ref is not None else None
@@ -293,12 +295,14 @@ class Opener:
     def _confirm_ref(self, item: Item, held: Held) -> None:
         """A record found by an external id must hold that id: the index that found it can be edited.
 
-        Where nothing masked may be seen, its compartment is opened for this comparison alone.
+        Where nothing masked may be seen, or what stood before is shown, its compartment is opened for this
+        comparison alone: a record may have had another id then.
         """
         kind, colon, external = item.id.partition(":")
         if not colon:
             return
-        ref = item.ref if item.ref is not None else self.refs([held]).get(item.record)
+        shown = item.ref is not None and item.version == held.row.version
+        ref = item.ref if shown else self.refs([held]).get(item.record)
         if (held.kind, ref) != (kind, external):
             raise Tampered("the index leads to another record", remedy="rebuild the index from the records")
 
@@ -382,17 +386,15 @@ class Opener:
             if REF in opened:
                 refs[row.record] = msgspec.json.decode(opened.pop(REF), type=str | None)
             values[row.record] |= {name: msgspec.json.decode(raw, type=str) for name, raw in opened.items()}
-        return {
-            record: (
-                Draft(
-                    kind=h.kind,
-                    ref=refs.get(record),
-                    row=0,
-                    values=values[record],
-                    anchors=h.facts.anchors,
-                    cases=(),
-                ),
-                h,
+        found = {}
+        for record, h in held.items():
+            draft = Draft(
+                kind=h.kind,
+                ref=refs.get(record),
+                row=0,
+                values=values[record],
+                anchors=h.facts.anchors,
+                cases=(),
             )
-            for record, h in held.items()
-        }
+            found[record] = draft, h
+        return found

@@ -17,6 +17,7 @@ from vault.crypto.ids import new_id
 from vault.crypto.keys import TenantKeys
 from vault.crypto.sealing import AES_256_GCM, seal
 from vault.crypto.sign import token_bytes
+from vault.intake.numbers import id_modern
 from vault.model import Context, Draft, Facts, Quiet, Word
 from vault.retention.planner import due
 from vault.retention.rules import Profile, RuleSet
@@ -105,7 +106,7 @@ class Preparer:
     def suppressed_by(self, draft: Draft) -> list[Key]:
         """What would be on the suppression list if the person of a draft were."""
         found = []
-        for identifier, value in identifiers(draft):
+        for identifier, value in claims(draft):
             content = self.suppression(identifier, value).hex()
             found.append((SUPPRESSION, CONTENT, self.digest(SUPPRESSION, CONTENT, content)))
         return found
@@ -244,16 +245,31 @@ class Preparer:
 
 
 def identifiers(draft: Draft) -> list[tuple[str, str]]:
-    """What a person can be known again by: the ID number, else the telephone; a borrower's number too."""
-    found: list[tuple[str, str]] = []
-    if draft.kind in {"borrower", "guarantor", "contact_person"}:
-        for name in (ID_NUMBER, "phone"):
-            if name in draft.values:
-                found.append((name, draft.values[name]))
-                break
+    """What a person is put on the suppression list by, so that they are known again.
+
+    The ID number, else the telephone; of a contact person both, for hardly a file gives their ID number; of a
+    borrower their external id too.
+    """
+    found = [pair for pair in _numbers(draft) if pair[0] == ID_NUMBER or pair[1] == draft.values.get("phone")]
+    found = found if draft.kind == "contact_person" else found[:1]
     if draft.kind == "borrower" and draft.ref is not None:
         found.append(("ref", draft.ref))
     return found
+
+
+def claims(draft: Draft) -> list[tuple[str, str]]:
+    """What a person is looked for by on the suppression list; a contact person by every number given."""
+    return _numbers(draft) if draft.kind == "contact_person" else identifiers(draft)
+
+
+def _numbers(draft: Draft) -> list[tuple[str, str]]:
+    """A person's own numbers, in one spelling each: an ID number of 15 digits as the one of 18."""
+    values = draft.values
+    if draft.kind not in {"borrower", "guarantor", "contact_person"}:
+        return []
+    found = [(ID_NUMBER, id_modern(values[ID_NUMBER]))] if ID_NUMBER in values else []
+    phones = [values[name] for name in ("phone", "phone_alt") if name in values]
+    return found + [("phone", number) for number in dict.fromkeys(phones)]
 
 
 def fresh_row(

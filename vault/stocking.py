@@ -97,6 +97,7 @@ class _Group:
         self.ends = ends
         self.steps: list[_Step] = []
         self.subjects: list[str] = []
+        self.left_out: list[Rejection] = []
         self.met: set[str] = set()
         self.later: list[Incoming] = []
 
@@ -176,6 +177,7 @@ class Stocker:
                 self._place_row(row, group)
             except Invalid as error:
                 done.rejections.append(rejection(row.drafts[0], error))
+        done.rejections += group.left_out
         if whole:
             done.raise_first()
             if group.later:
@@ -196,8 +198,7 @@ class Stocker:
         olds = [group.matches.old(draft, keys) for draft, keys in zip(row.drafts, row.keys, strict=True)]
         for draft, old in zip(row.drafts, olds, strict=True):
             check_version(draft, old)
-            if old is None and not row.relationship:
-                check_listed(draft, group.matches)
+        row, olds, left_out = self._without_listed(row, olds, group)
         if row.ready and not any(olds):  # all new, as was guessed when they were made ready
             group.subjects += dict.fromkeys(ready.place.subject for ready in row.ready)
             group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
@@ -213,6 +214,34 @@ class Stocker:
             steps.append(self._step(group.matches.named(draft, old), old, subject, group))
         group.subjects += fresh
         group.steps += steps
+        group.left_out += left_out
+
+    def _without_listed(
+        self, row: Incoming, olds: list[Held | None], group: _Group
+    ) -> tuple[Incoming, list[Held | None], list[Rejection]]:
+        """A row without the contact persons who may not come back, and why each was left out.
+
+        They go when the borrower stays: a known borrower's news, as a debt paid, must not wait for them.
+
+        Raises:
+            Invalid: Somebody else of the row may not come back, or a contact person of a borrower not known.
+        """
+        known = any(old and draft.kind == "borrower" for draft, old in zip(row.drafts, olds, strict=True))
+        kept, left_out = [], []
+        for number, draft in enumerate(row.drafts):
+            try:
+                if not row.relationship:
+                    check_listed(draft, olds[number], group.matches)
+            except Invalid as error:
+                if not known or draft.kind != "contact_person":
+                    raise
+                left_out.append(rejection(draft, error))
+            else:
+                kept.append(number)
+        if left_out:
+            drafts = tuple(row.drafts[n] for n in kept)
+            row = msgspec.structs.replace(row, drafts=drafts, ready=(), keys=tuple(row.keys[n] for n in kept))
+        return row, [olds[n] for n in kept], left_out
 
     def _step(self, draft: Draft, old: Held | None, subject: str, group: _Group) -> _Step:
         preparer = self._t.preparer

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from commands import PHONE, Ran, Run
 
+from cli.migrate import Asked
+
 HEADER = (
     "id",
     "case_number",
@@ -179,3 +181,15 @@ def test_rows_without_a_number_cannot_be_gone_on_with(cv: Run, source: Path, tmp
     refused = cv("import", *words, "--resume", tmp_path / "progress.json")
     assert (refused.code, refused.error["code"]) == (2, "invalid_resume")
     assert cv("import", *words).json["stored"] == {"contact_attempt": 2}
+
+
+@pytest.mark.parametrize("other", [{"dated": "2026-03-01"}, {"relationship": "C-9"}, {"kind": "guarantor"}])
+def test_an_import_is_gone_on_with_as_it_was_begun(other: dict[str, str]) -> None:
+    """What decides what rows become, and who may come back, can't change half-way."""
+    asked: dict[str, Any] = {"kind": "borrower", "dated": None, "relationship": None}
+    rest: dict[str, Any] = {
+        "mapping": None, "columns": None, "secret": None, "page": 1, "pause": 0.0, "rate": 0.0,
+        "timeout": 1.0, "no_count": False,
+    }  # fmt: skip
+    digests = {Asked(**words, **rest).digest("t") for words in (asked, asked | other)}
+    assert len(digests) == 2

@@ -136,17 +136,19 @@ def test_a_correction_is_an_entry_about_the_person(made: Made) -> None:
     assert OTHER not in repr(line)
 
 
-def test_a_collector_corrects_nothing(made: Made) -> None:
-    """Correcting needs the action `write`."""
+@pytest.mark.parametrize("role", ["collector", "importer"])
+def test_a_collector_corrects_nothing(made: Made, role: str) -> None:
+    """Putting right takes the action `write`, and a purpose for what stood before: bringing in is none."""
     (record, *_) = made.ids(ROWS)
     for verb in (
         lambda t: made.vault.amending().correct(t, record, {"phone": OTHER}, reason="r"),
         lambda t: made.vault.amending().merge(t, record, record, reason="r"),
         lambda t: made.vault.amending().split(t, [record], reason="r"),
         lambda t: made.vault.amending().duplicates(t),
+        lambda t: made.vault.amending().refuse(t, record, reason="r"),
     ):
         with pytest.raises(Denied):
-            verb(made.token("collector"))
+            verb(made.token(role))
 
 
 def test_scope_holds_for_corrections_too(made: Made) -> None:
@@ -248,3 +250,26 @@ def test_a_correction_keeps_what_nothing_gives_anew(made: Made) -> None:
     after = drafts([loan, call])
     for record, name in ((loan, "instalments_left"), (call, "attempted_at")):
         assert after[record][0].values[name] == before[record][0].values[name]
+
+
+def test_a_merged_person_s_accesses_are_all_found(made: Made) -> None:
+    """Who asks who saw a person is told of the reads from before they were found to be one with another."""
+    one, two, _ = made.ids(ROWS)
+    made.vault.reading().read(made.token("collector"), [two])
+    moved = made.vault.amending().merge(made.token("dpo", "subject_request"), one, two, reason="one person")
+    for about in (one, two, moved.subject):
+        lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="read", subject=about))
+        assert [line.record for line in lines] == [two]
+
+
+def test_a_chain_of_merges_is_undone_to_the_first(made: Made) -> None:
+    """Of three who were found to be one, each gets back what was theirs, and the accesses are found."""
+    one, two, three = made.ids(ROWS)
+    token, amending, before = made.token("dpo", "subject_request"), made.vault.amending(), people(made)
+    made.vault.reading().read(made.token("collector"), [three])
+    amending.merge(token, two, three, reason="one person")
+    moved = amending.merge(token, one, two, reason="one person")
+    lines = made.vault.auditing().ask(made.token("auditor"), Question(kind="read", subject=one))
+    assert [line.record for line in lines] == [three]
+    amending.split(token, moved.records, reason="three after all")
+    assert people(made) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit import Made, borrowers, make_vault
@@ -10,6 +11,7 @@ from kit import Made, borrowers, make_vault
 from vault.access.tokens import Limits
 from vault.errors import Denied
 from vault.ledger import stub
+from vault.stores.rows import PayloadRow
 
 
 @pytest.fixture
@@ -42,3 +44,35 @@ def test_a_refused_read_of_a_tombstone_leaves_no_tag_either(made: Made) -> None:
         made.vault.reading().read(token, ids)
     assert refusal.value.code == "uses_spent"
     assert stub.decode(made.vault.auditing().stub(made.size() - 1)).tag == b""
+
+
+def test_a_record_that_was_renamed_still_has_its_past(made: Made) -> None:
+    """What stood before is found by the number of today, though it was held under another then."""
+    row, before = borrowers(1)[0], made.clock.now
+    made.clock.advance(hours=1)
+    made.load([row | {"客户编号": "KH-NEW"}])
+    token = made.token("legal")
+    found = made.vault.reading().read(token, ["borrower:KH-NEW"], as_of=before)
+    assert [item.ref for item in found.items] == [row["客户编号"]]
+    assert found.errors == []
+
+
+def test_a_past_version_that_went_by_its_rule_is_missing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not tampered with, even where its payload goes between a reader's two looks."""
+    (record,) = made.ids(borrowers(1))
+    before = made.clock.now
+    made.clock.advance(hours=1)
+    made.load([borrowers(1)[0] | {"手机": "13911112222"}])
+    store = made.vault.stores.records
+    fetch = store.fetch
+
+    def late(*args: Any) -> list[PayloadRow]:
+        monkeypatch.undo()
+        (shelf,) = {r.shelf for r in made.vault.stores.keys.versions("main", [record]) if r.version == 1}
+        made.vault.tenancy().keeping.rewrap_versions(shelf, [(record, 1)])
+        store.delete_versions("main", [(record, 1)])
+        return fetch(*args)
+
+    monkeypatch.setattr(store, "fetch", late)
+    found = made.vault.reading().read(made.token("legal"), [record], fields=("phone",), as_of=before)
+    assert [error.code for error in found.errors] == ["not_found"]

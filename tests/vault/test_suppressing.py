@@ -123,3 +123,58 @@ def test_who_refuses_is_listed(tmp_path: Path) -> None:
     assert made.vault.amending().refuse(dpo, person, reason="called to say so") == 1
     assert made.vault.amending().refuse(dpo, person, reason="again") == 0
     assert tenancy.keeping.fetch([person])[person].facts.anchors["contact_refused_on"] == "2026-03-16"
+
+
+def erased_contact(tmp_path: Path) -> Made:
+    """A sandbox with one borrower whose contact person refused and was purged."""
+    made = make_vault(tmp_path)
+    made.load(ROWS[:1])
+    person = made.vault.tenancy().record_of(f"contact_person:{ROWS[0]['案件编号']}/1") or ""
+    made.vault.amending().refuse(made.token("dpo", "subject_request"), person, reason="called to say so")
+    made.clock.advance(hours=1)
+    plan = made.vault.erasing().plan(made.token("dpo"))
+    assert plan.counts["erase"] == 1
+    made.vault.erasing().execute(made.token("dpo"), plan.id, yes=True)
+    return made
+
+
+def test_an_erased_contact_person_holds_up_no_borrower(tmp_path: Path) -> None:
+    """The borrower's news are taken, the contact person is left out and named in the report."""
+    made = erased_contact(tmp_path)
+    assert again(made, [ROWS[0] | {"欠款余额": "1.00"}]) == {"loan": 1}
+    report = (made.folder / "again.jsonl").read_text("utf-8")
+    assert '"field":"contact_person","code":"previously_erased"' in report
+    assert made.vault.tenancy().record_of(f"contact_person:{ROWS[0]['案件编号']}/1") is None
+
+
+@pytest.mark.parametrize("column", ["联系人电话", "联系人备用电话"])
+def test_an_erased_contact_person_takes_no_place_of_another(tmp_path: Path, column: str) -> None:
+    """Not in the record of the person who moved up, nor by a second telephone."""
+    made = erased_contact(tmp_path)
+    fresh = {"联系人电话": "13711112222", "紧急联系人": "何某"}
+    assert again(made, [ROWS[0] | fresh]) == {"contact_person": 1}
+    assert again(made, [ROWS[0] | fresh | {column: ROWS[0]["联系人电话"]}]) == {}
+
+
+def test_an_old_spelling_of_an_id_number_is_known(made: Made) -> None:
+    """The 15 digits of before 1999 are the same person's as the 18 of today."""
+    number = ROWS[0]["证件号"]
+    row = borrowers(1, 50)[0] | {"证件号": number[:6] + number[8:17]}
+    assert again(made, [row]) == {}
+
+
+def test_a_former_borrower_is_known_as_a_guarantor(made: Made) -> None:
+    """The list is of people, not of the part they play: a row with an erased guarantor is refused."""
+    row = borrowers(1, 50)[0]
+    guarantor = {"担保人姓名": ROWS[0]["客户姓名"], "担保人证件号": ROWS[0]["证件号"]}
+    assert again(made, [row | guarantor]) == {}
+    assert again(made, [row | guarantor], "C-9")["guarantor"] == 1
+
+
+def test_who_is_still_here_goes_on_being_updated(tmp_path: Path) -> None:
+    """A contact person who refused and is not purged yet is on the list; their row is no revival."""
+    made = make_vault(tmp_path)
+    made.load(ROWS[:1])
+    person = made.vault.tenancy().record_of(f"contact_person:{ROWS[0]['案件编号']}/1") or ""
+    made.vault.amending().refuse(made.token("dpo", "subject_request"), person, reason="r")
+    assert again(made, [ROWS[0] | {"与本人关系": "同事"}]) == {"contact_person": 1}
