@@ -64,9 +64,19 @@ def _line(number: int) -> str:
     ))  # fmt: skip
 
 
+def columns_of(number: int) -> dict[str, str]:
+    """The row of this borrower by its columns' titles."""
+    return dict(zip(HEADER.split(","), _line(number).split(","), strict=True))
+
+
 def write_export(path: Path, numbers: range) -> Path:
-    """A creditor's export of these borrowers: a borrower, a loan and a contact person on each row."""
-    path.write_text("\n".join([HEADER, *map(_line, numbers), ""]), "utf-8")
+    """A creditor's export of these borrowers: a borrower, a loan and a contact person on each row.
+
+    No two of ten million share a case, ID, card or telephone number, and each of these is a valid one.
+    """
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f"{HEADER}\n")
+        file.writelines(f"{_line(number)}\n" for number in numbers)
     return path
 
 

@@ -68,11 +68,12 @@ class Task(Quiet):
 
 
 class Chunk(Quiet):
-    """Records to be built; those of a `peek` teach the builder and come to nothing."""
+    """Records to be built, and made ready if they seem new; those of a `peek` teach the builder alone."""
 
     records: list[Record]
     now: int
     peek: bool = False
+    fresh: bool = True
 
 
 class Workshop:
@@ -89,11 +90,12 @@ class Workshop:
         rows = [row_of(self._builder, record) for record in chunk.records]
         if chunk.peek:
             return []
+        ahead = self._ahead and chunk.fresh
         return [
             Built(
                 number=row.number,
                 drafts=row.drafts,
-                ready=self._made_ready(row.drafts, near, chunk.now),
+                ready=self._made_ready(row.drafts, near, chunk.now) if ahead else (),
                 rejections=row.rejections,
                 consumed=row.consumed_bytes,
                 position=row.position,
@@ -102,8 +104,6 @@ class Workshop:
         ]
 
     def _made_ready(self, drafts: tuple[Draft, ...], near: str, now: int) -> tuple[Ready, ...]:
-        if not self._ahead:
-            return ()
         return fresh_row(self._preparer, self._schema, drafts, near, now, self._ends)
 
 
@@ -206,7 +206,12 @@ class _Piped:
 
 
 class Bulk:
-    """An export's rows, chunk by chunk, built in another process while the last ones are written."""
+    """An export's rows, chunk by chunk, built in another process while the last ones are written.
+
+    Attributes:
+        fresh: Whether the rows to come seem to be new. What is stored already needs nothing made ready:
+            an import that is begun again passes the rows of the first run faster so.
+    """
 
     def __init__(self, task: Task, export: Export, *, processes: int, after: int = 0) -> None:
         """Set up.
@@ -218,6 +223,7 @@ class Bulk:
             after: Rows up to this number were taken before: they teach the builder, and come to nothing.
         """
         several = processes > 1 or (processes == 0 and _worth(export))
+        self.fresh = True
         self._export = export
         self._after = after
         self._line: _Line = _Piped(task) if several and sys.executable else _Inline(task)
@@ -245,7 +251,7 @@ class Bulk:
         under_way = 1
         for chunk in _cut(records(), size, self._after):
             taught = chunk[0].number <= self._after
-            self._line.send(Chunk(records=chunk, now=clock(), peek=taught))
+            self._line.send(Chunk(records=chunk, now=clock(), peek=taught, fresh=self.fresh))
             under_way += 1
             while under_way > self._depth:
                 yield from filter(None, [self._line.receive()])

@@ -121,7 +121,7 @@ class Matcher:
         """The records' external ids; each that a key found must hold what the key stands for."""
         refs = self._opener.refs(list(held.values()))
         spec = self._t.schema.kind("borrower").fields[ID_NUMBER]
-        ids = self._opener.values([r for r, h in held.items() if h.kind == "borrower"], spec)
+        ids = self._opener.held_values({r: h for r, h in held.items() if h.kind == "borrower"}, spec)
         for (kind, field, digest), records in known.items():
             for record in records:
                 if record not in held:
@@ -169,6 +169,11 @@ class Matches:
         if not any(kind == SUPPRESSION for kind, _, _ in self._known):
             return False
         return any(self._live(key) for key in self._matcher.suppressed_by(draft))
+
+    def found(self, row: Incoming) -> set[str]:
+        """The live records that any key of a row leads to."""
+        records = (record for keys in row.keys for key in keys for record in self._known.get(key, ()))
+        return {record for record in records if record in self._held}
 
     def old(self, draft: Draft, keys: Sequence[Key]) -> Held | None:
         """The record a draft is about; by ID number before external id.

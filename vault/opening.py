@@ -7,7 +7,7 @@ entries are durable.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -348,14 +348,14 @@ class Opener:
         """One field's clear value, as JSON bytes, of records a search hit; to compare and then forget."""
         for attempt in range(RETRIES):
             try:
-                return self._field_values(records, spec)
+                return self.held_values(self._t.keeping.fetch(records), spec)
             except ShelfMoved:
                 if attempt == RETRIES - 1:
                     raise
         return {}
 
-    def _field_values(self, records: Sequence[str], spec: FieldSpec) -> dict[str, bytes]:
-        held = self._t.keeping.fetch(records)
+    def held_values(self, held: Mapping[str, Held], spec: FieldSpec) -> dict[str, bytes]:
+        """As `values`, of records whose key rows were fetched just now."""
         rows = self._t.stores.records.fetch(self._t.name, list(held), [spec.compartment])
         found = {}
         for row in rows:

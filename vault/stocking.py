@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,10 @@ from vault.model import Draft, Facts, Past, Quiet, Word
 from vault.preparing import Place, Ready, own_subject
 from vault.remembering import Memory, Notes
 from vault.tenancy import Tenancy
+
+_TWICE: Final = Invalid(
+    "two records of the request are the same", code="invalid_batch", remedy="send them one by one"
+)
 
 Log = Callable[[Sequence[Draft]], None]
 
@@ -79,7 +84,12 @@ class _Step(Quiet, gc=False):
 
 
 class _Group:
-    """What a group of rows comes to, until it is written."""
+    """What a group of rows comes to, until it is written.
+
+    Attributes:
+        met: The stored records that its rows may be about.
+        later: Rows that may be about one of those too, found by another of its keys; they come after.
+    """
 
     def __init__(self, matches: Matches, near: str, now: int, ends: Mapping[str, str]) -> None:
         self.matches = matches
@@ -88,6 +98,17 @@ class _Group:
         self.ends = ends
         self.steps: list[_Step] = []
         self.subjects: list[str] = []
+        self.met: set[str] = set()
+        self.later: list[Incoming] = []
+
+    def postpones(self, row: Incoming) -> bool:
+        """Whether a row must wait until those before it are stored; it is put behind them then."""
+        found = self.matches.found(row)
+        again = not self.met.isdisjoint(found)
+        self.met |= found
+        if again:
+            self.later.append(row)
+        return again
 
     @property
     def written(self) -> list[tuple[Ready, Held | None]]:
@@ -112,8 +133,10 @@ class Stocker:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
         done = Stocked()
         for group in self._matcher.groups(rows):
-            with self._t.stores.index.turn(self._t.name):
-                self._store_group(group, log, done)
+            rest: Rows = group
+            while rest:
+                with self._t.stores.index.turn(self._t.name):
+                    rest = self._store_group(rest, log, done)
         return done
 
     def store_all(self, rows: Rows, log: Log) -> Stocked:
@@ -125,9 +148,7 @@ class Stocker:
         done = Stocked()
         groups = list(self._matcher.groups(rows))
         if len(groups) > 1:
-            raise Invalid(
-                "two records of the request are the same", code="invalid_batch", remedy="send them one by one"
-            )
+            raise _TWICE
         for group in groups:
             with self._t.stores.index.turn(self._t.name):
                 self._store_group(group, log, done, whole=True)
@@ -137,22 +158,29 @@ class Stocker:
         """Store drafts for a caller who holds the writers' turn; returns how many were not there yet."""
         done = Stocked()
         for group in self._matcher.groups([Incoming(drafts=(draft,)) for draft in drafts]):
-            self._store_group(group, log, done)
+            rest: Rows = group
+            while rest:
+                rest = self._store_group(rest, log, done)
         done.raise_first()
         return sum(done.stored.values())
 
     # --- placing -------------------------------------------------------------------------------------
 
-    def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> None:
+    def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> Rows:
+        """Store rows but those about a record that another of them is about; returns these, in order."""
         ends = self._t.tenant_anchors()
         group = _Group(self._matcher.of(rows), neighbourhood(), self._t.clock(), ends)
         for row in rows:
+            if group.postpones(row):
+                continue
             try:
                 self._place_row(row, group)
             except Invalid as error:
                 done.rejections.append(rejection(row.drafts[0], error))
         if whole:
             done.raise_first()
+            if group.later:
+                raise _TWICE
         written = group.written
         log([ready.draft for ready, _ in written])  # whoever may not write is refused here, before any change
         self._t.keeping.set_facts(group.joined)
@@ -160,6 +188,7 @@ class Stocker:
             self._write(written, group.subjects)
         done.stored.update(ready.draft.kind for ready, _ in written)
         done.outcomes += map(_outcome, group.steps)
+        return group.later
 
     def _place_row(self, row: Incoming, group: _Group) -> None:
         """Place a row's drafts; raises before anything of the row was queued."""

@@ -130,10 +130,11 @@ class Taker:
         with Report(path, header, lasting=resume is not None, mark=done.mark if done else None) as written:
             tally = _Tally(written, done)
             with Bulk(self._task(export), export, processes=options.processes, after=after) as bulk:
+                bulk.fresh = not options.dry_run
                 for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
                     if resume is not None and not export.rereads:
                         demand_numbers(draft for row in chunk for draft in row.drafts)
-                    self._chunk(grant, chunk, tally, options)
+                    bulk.fresh = self._chunk(grant, chunk, tally, options)
                     if resume is not None:
                         resume.save(tally.progress(chunk[-1]))
                     if progress is not None:
@@ -157,7 +158,8 @@ class Taker:
         profile = t.config.settings.applies_to
         return task_of(t.keys, t.schema, t.rules, profile, export.layout, t.tenant_anchors())
 
-    def _chunk(self, grant: Grant, chunk: Sequence[Built], tally: _Tally, options: ImportOptions) -> None:
+    def _chunk(self, grant: Grant, chunk: Sequence[Built], tally: _Tally, options: ImportOptions) -> bool:
+        """Take a chunk; returns whether most of its records were new, as those of the next may be."""
         tally.rows += len(chunk)
         good: list[Incoming] = []
         for row in chunk:
@@ -168,12 +170,14 @@ class Taker:
                     Incoming(drafts=row.drafts, ready=row.ready, relationship=options.relationship or "")
                 )
         if options.dry_run or not good:
-            return
+            return not options.dry_run
         span = f"rows {chunk[0].number}-{chunk[-1].number}"
         if options.relationship:
             span += f" relationship={options.relationship}"
         done = self._stocker.store(good, lambda drafts: self.log(grant, "import", drafts, span))
         tally.add(done)
+        new = sum(outcome.stored and outcome.version == 1 for outcome in done.outcomes)
+        return 2 * new >= len(done.outcomes)
 
     def log(self, grant: Grant, kind: str, drafts: Sequence[Draft], span: str) -> None:
         """One entry for a chunk, durable before any of it can be seen; the request's use was taken before.
