@@ -71,6 +71,7 @@ class Sample(Word):
         rows: Rows behind it.
         seconds: Since its process started.
         importer, helper: Resident set of either process, MiB; 0 where there is none.
+        cpu: CPU seconds of both so far, which other work on the machine hardly moves.
         stores: File sizes with their write-ahead logs, MiB, by store.
     """
 
@@ -78,6 +79,7 @@ class Sample(Word):
     seconds: float
     importer: int
     helper: int
+    cpu: float
     stores: dict[str, int]
 
 
@@ -144,6 +146,15 @@ def resident(pid: int) -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
 
 
+def worked(pid: int) -> float:
+    """CPU seconds that a process has had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def sizes(folder: Path) -> dict[str, int]:
     """Size of each store with its write-ahead log, MiB."""
     return {name: sum(p.stat().st_size for p in folder.glob(f"{name}.db*")) >> 20 for name in STORES}
@@ -191,10 +202,12 @@ class Importing:
         return Ran(samples=samples, seconds=time.monotonic() - start, done=said)
 
     def _sample(self, pid: int, rows: int, seconds: float) -> Sample:
-        helper = max(map(resident, children(pid)), default=0)
+        helpers = children(pid)
         return Sample(
-            rows=rows, seconds=seconds, importer=resident(pid), helper=helper, stores=sizes(self._folder)
-        )
+            rows=rows, seconds=seconds, importer=resident(pid),
+            helper=max(map(resident, helpers), default=0), cpu=sum(map(worked, [pid, *helpers])),
+            stores=sizes(self._folder),
+        )  # fmt: skip
 
     @staticmethod
     def _kill(process: subprocess.Popen[bytes], *, whole: bool) -> None:
@@ -312,16 +325,18 @@ def check(name: str, vault: Vault, identity: Identity, expected: State, numbers:
 
 
 def text(ran: Ran) -> str:
-    """The samples as a table; rows a second are those since the line before."""
+    """The samples as a table; rates are those since the line before."""
     lines = [
-        f"{'rows':>10} {'s':>7} {'rows/s':>7} {'importer':>9} {'helper':>7} "
+        f"{'rows':>10} {'s':>7} {'rows/s':>7} {'CPU µs/row':>10} {'importer':>9} {'helper':>7} "
         + " ".join(f"{n:>8}" for n in STORES)
     ]
     before = ran.samples[0]
     for sample in ran.samples[1:]:
-        rate = (sample.rows - before.rows) / (sample.seconds - before.seconds)
+        more = sample.rows - before.rows
+        rate, cpu = more / (sample.seconds - before.seconds), (sample.cpu - before.cpu) / more * 1e6
         files = " ".join(f"{sample.stores[name]:8,}" for name in STORES)
-        shown = f"{sample.rows:10,} {sample.seconds:7.0f} {rate:7.0f} {sample.importer:9} {sample.helper:7}"
+        pace = f"{sample.rows:10,} {sample.seconds:7.0f} {rate:7.0f} {cpu:10.0f}"
+        shown = f"{pace} {sample.importer:9} {sample.helper:7}"
         lines.append(f"{shown} {files}")
         before = sample
     return "\n".join(lines)
