@@ -34,6 +34,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.__main__ import machine
+from benchmarks.processes import alive, children, resident, worked
 from benchmarks.world import columns_of, ref, write_export
 from vault.access.tokens import Credential, Limits
 from vault.config import STORES
@@ -44,7 +45,7 @@ from vault.model import Draft, Word
 from vault.opening import Opener
 from vault.tenancy import Tenancy
 from vault.vault import Vault
-from vault.writing import ImportOptions
+from vault.taking import ImportOptions
 
 STEP: Final = 100_000
 """Rows between two lines of the table."""
@@ -117,42 +118,7 @@ def work(folder: Path, file: Path) -> None:
     say(msgspec.to_builtins(done))
 
 
-# --- the processes seen from outside ------------------------------------------------------------------
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process started."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in text.split()]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def resident(pid: int) -> int:
-    """A process's resident set, MiB."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
-
-
-def worked(pid: int) -> float:
-    """CPU seconds that a process has had."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+# --- the importing process, seen from outside ----------------------------------------------------------
 
 
 def sizes(folder: Path) -> dict[str, int]:
