@@ -28,9 +28,9 @@ from samples import FILES, typed
 from vault.access.tokens import Limits
 from vault.errors import Invalid
 from vault.intake import open_export
-from vault.intake.csvfile import MAX_CELL
 from vault.intake.headers import LAYOUTS
 from vault.intake.layouts import type_of
+from vault.intake.source import MAX_CELL
 from vault.model import Draft
 from vault.schema import builtin
 from vault.writing import Imported, ImportOptions
