@@ -34,6 +34,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.__main__ import machine
+from benchmarks.processes import alive, children, resident, worked
 from benchmarks.world import columns_of, ref, write_export
 from vault.access.tokens import Credential, Limits
 from vault.config import STORES
@@ -117,42 +118,7 @@ def work(folder: Path, file: Path) -> None:
     say(msgspec.to_builtins(done))
 
 
-# --- the processes seen from outside ------------------------------------------------------------------
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process started."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in text.split()]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def resident(pid: int) -> int:
-    """A process's resident set, MiB."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
-
-
-def worked(pid: int) -> float:
-    """CPU seconds that a process has had."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+# --- the importing process, seen from outside ----------------------------------------------------------
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -160,11 +126,27 @@ def sizes(folder: Path) -> dict[str, int]:
     return {name: sum(p.stat().st_size for p in folder.glob(f"{name}.db*")) >> 20 for name in STORES}
 
 
+def header() -> str:
+    """What the columns of the table are; rates are those since the line before, sizes MiB."""
+    stores = " ".join(f"{name:>8}" for name in STORES)
+    return f"{'rows':>10} {'s':>7} {'rows/s':>7} {'CPU µs/row':>10} {'importer':>9} {'helper':>7} {stores}"
+
+
+def line(before: Sample, sample: Sample) -> str:
+    """A sample as a line of the table."""
+    more = sample.rows - before.rows
+    rate, cpu = more / (sample.seconds - before.seconds), (sample.cpu - before.cpu) / more * 1e6
+    stores = " ".join(f"{sample.stores[name]:8,}" for name in STORES)
+    pace = f"{sample.rows:10,} {sample.seconds:7.0f} {rate:7.0f} {cpu:10.0f}"
+    return f"{pace} {sample.importer:9} {sample.helper:7} {stores}"
+
+
 class Importing:
     """Importing processes of one vault, one after another."""
 
-    def __init__(self, folder: Path, file: Path, credential: Credential) -> None:
-        self._folder, self._file = folder, file
+    def __init__(self, folder: Path, file: Path, credential: Credential, *, shown: bool = False) -> None:
+        """Set up; `shown` prints a line of the table for every sample."""
+        self._folder, self._file, self._shown = folder, file, shown
         self._token = credential.to_json()
 
     def run(self, *, kill_at: int | None = None, delay: float = 0.0, whole: bool = True) -> Ran:
@@ -187,12 +169,14 @@ class Importing:
             assert process.stdout is not None
             process.stdin.write(self._token)
             process.stdin.close()
-            for line in process.stdout:
-                said = json.loads(line)
+            for word in process.stdout:
+                said = json.loads(word)
                 if not isinstance(said, int):
                     continue
                 if said // STEP != (samples[-1].rows if samples else 0) // STEP or not samples:
                     samples.append(self._sample(process.pid, said, time.monotonic() - start))
+                    if self._shown:
+                        print(line(*samples[-2:]) if samples[1:] else header(), flush=True)
                 if kill_at is not None and said >= kill_at:
                     time.sleep(delay)
                     self._kill(process, whole=whole)
@@ -324,24 +308,6 @@ def check(name: str, vault: Vault, identity: Identity, expected: State, numbers:
 # --- the run --------------------------------------------------------------------------------------------
 
 
-def text(ran: Ran) -> str:
-    """The samples as a table; rates are those since the line before."""
-    lines = [
-        f"{'rows':>10} {'s':>7} {'rows/s':>7} {'CPU µs/row':>10} {'importer':>9} {'helper':>7} "
-        + " ".join(f"{n:>8}" for n in STORES)
-    ]
-    before = ran.samples[0]
-    for sample in ran.samples[1:]:
-        more = sample.rows - before.rows
-        rate, cpu = more / (sample.seconds - before.seconds), (sample.cpu - before.cpu) / more * 1e6
-        files = " ".join(f"{sample.stores[name]:8,}" for name in STORES)
-        pace = f"{sample.rows:10,} {sample.seconds:7.0f} {rate:7.0f} {cpu:10.0f}"
-        shown = f"{pace} {sample.importer:9} {sample.helper:7}"
-        lines.append(f"{shown} {files}")
-        before = sample
-    return "\n".join(lines)
-
-
 def killed(importing: Importing, rows: int, kills: int, dice: random.Random) -> None:
     """Import, dying `kills` times on the way, each time begun again; and once more, when nothing is new."""
     for number in range(kills):
@@ -374,9 +340,8 @@ def run(folder: Path, rows: int, kills: int, seed: str) -> list[Ran]:
     dice = random.Random(seed)  # noqa: S311 - chooses where to die
     numbers = dice.sample(range(rows), min(SAMPLES, rows))
 
-    ran = Importing(folder / "whole", file, credential).run()
-    print(f"uninterrupted: {ran.seconds:.0f} s, {rows / ran.seconds:.0f} rows/s, {_short(ran)}")
-    print(text(ran), flush=True)
+    ran = Importing(folder / "whole", file, credential, shown=True).run()
+    print(f"uninterrupted: {ran.seconds:.0f} s, {rows / ran.seconds:.0f} rows/s, {_short(ran)}", flush=True)
     with Vault.open(folder / "whole") as vault:
         expected = of_file(file, vault.tenancy())
         if expected.kinds.get("borrower") != rows:

@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -27,9 +28,9 @@ from samples import FILES, typed
 from vault.access.tokens import Limits
 from vault.errors import Invalid
 from vault.intake import open_export
-from vault.intake.csvfile import MAX_CELL
 from vault.intake.headers import LAYOUTS
 from vault.intake.layouts import type_of
+from vault.intake.source import MAX_CELL
 from vault.model import Draft
 from vault.schema import builtin
 from vault.writing import Imported, ImportOptions
@@ -83,6 +84,7 @@ class Ledger:
         for draft, old in zip(drafts, olds, strict=True):
             if old is not None and draft.kind not in OWN and old.subject != owner:
                 raise Refused
+        drafts = [named(draft, old) for draft, old in zip(drafts, olds, strict=True)]
         changed = [self._put(draft, old, owner) for draft, old in zip(drafts, olds, strict=True)]
         return sum(changed), len(changed) - sum(changed)
 
@@ -136,6 +138,12 @@ class Ledger:
             shown(r.kind, r.ref, r.values, [handle(case) for case in r.cases], r.changes)
             for r in self.records
         )
+
+
+def named(draft: Draft, old: Stored | None) -> Draft:
+    """Under the number its record has, if a case number only stands in for a customer number."""
+    stands_in = draft.kind == "borrower" and draft.ref in draft.cases
+    return msgspec.structs.replace(draft, ref=old.ref) if old and stands_in else draft
 
 
 def shown(kind: str, ref: str | None, found: Mapping[str, object], cases: Sequence[str], version: int) -> str:

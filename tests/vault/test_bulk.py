@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kit import Made, borrowers, make_vault
 
+from vault.bulk import Built, Bulk
+from vault.config import Clock
 from vault.errors import Unavailable
 from vault.model import Disclosure
 from vault.taking import Imported, ImportOptions
@@ -93,3 +96,22 @@ def test_the_other_process_is_told_nothing_on_its_command_line(
     values = {value for row in ROWS for value in row.values() if len(value) > 5}
     assert len(seen) == 1
     assert not [value for value in values if value in seen[0]]
+
+
+def test_rows_that_seem_stored_are_not_made_ready(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind rows that were all known none is made ready; new ones among them are stored all the same."""
+    monkeypatch.setattr("vault.taking.CHUNK_ROWS", 5)
+    load(made, 2, ROWS[:20])
+    readied = []
+    chunks = Bulk.chunks
+
+    def watch(self: Bulk, size: int, clock: Clock) -> Iterator[list[Built]]:
+        for chunk in chunks(self, size, clock):
+            readied.append(all(row.ready for row in chunk))
+            yield chunk
+
+    monkeypatch.setattr(Bulk, "chunks", watch)
+    done = load(made, 2, ROWS)
+    assert (done.stored["borrower"], done.unchanged) == (20, 60)
+    assert len(shown(made).items) == len(ROWS)
+    assert (readied[0], readied[3], readied[-1]) == (True, False, True)
