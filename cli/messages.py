@@ -219,7 +219,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "结构定义已生效，{resealed} 条记录已重新封存。",
     ),
     "schema.held": (
-        "{held} records under a legal hold keep their retired values, shown to nobody; apply again once it ends.",
+        "{held} records under a legal hold keep what retired, shown to nobody; apply again once it ends.",
         "{held} 条受法律保留的记录仍存有停用字段的值，任何人不可见；保留解除后请再次执行 apply。",
     ),
     "schema.damaged": (

@@ -348,7 +348,6 @@ class Resealing:
             t.name, [(r.place.record, r.place.version, r.place.subject, r.place.counter) for r in ready]
         )
         self._confirm([(one.held, (new.record, new.version)) for one in anew for new, _ in one.past])
-        t.stores.records.drop_facts(t.name, [(one.held.row.record, one.ready.place.counter) for one in anew])
 
     def _erase_others(self, held: Sequence[Held], anew: Sequence[_Anew], payloads: Iterable[Version]) -> None:
         """Erase every version that is neither the latest nor among the past: what a new one stands for.
@@ -371,8 +370,10 @@ class Resealing:
             t.keeping.rewrap_versions(shelf, versions)
         gone = {version for versions in by_shelf.values() for version in versions}
         gone |= {(r, number) for r, number in payloads if (r, number) not in kept and number < latest[r]}
-        if gone:
-            t.stores.records.delete_versions(t.name, sorted(gone))
+        t.stores.records.delete_versions(t.name, sorted(gone))
+        stands = {h.row.record: h.row.facts_counter for h in held}
+        stands |= {one.ready.place.record: one.ready.place.counter for one in anew}
+        t.stores.records.drop_facts(t.name, sorted(stands.items()))
 
 
 def _only(draft: Draft, fields: Mapping[str, FieldSpec]) -> Draft:
