@@ -20,16 +20,16 @@ from typing import Final
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.crypto.sealing import open_fields
 from vault.crypto.sign import token_bytes
 from vault.deriving import Deriver
-from vault.errors import ConfigError, NotFound, Tampered
+from vault.errors import ConfigError, Tampered, Unavailable
 from vault.journal import Page
 from vault.keeping import Held, NewSecret
 from vault.ledger.registry import SchemaInForce, in_force
-from vault.model import COMPARTMENTS, Context, Draft, Facts, Grant, Happening, Past, Quiet, Sealed, Whom, Word
-from vault.preparing import REF, Place, Preparer, Ready
-from vault.schema import FieldSpec, KindSpec, Schema, builtin
+from vault.model import COMPARTMENTS, Draft, Facts, Grant, Happening, Past, Quiet, Whom, Word
+from vault.preparing import Place, Preparer, Ready
+from vault.retracing import Retracer, Version
+from vault.schema import FieldSpec, builtin
 from vault.schema_own import Change, changes, demand_permanent
 from vault.stores.rows import PayloadRow
 from vault.telemetry import logger
@@ -38,8 +38,6 @@ from vault.tenancy import Tenancy
 PAGE: Final = 500
 """Records looked at under one turn of the writers: others wait no longer than that."""
 Progress = Callable[[int, int], None]
-Version = tuple[str, int]
-"""A record and the number of a version of it."""
 
 
 class Applied(Word):
@@ -87,9 +85,9 @@ class Resealing:
     def __init__(self, tenancy: Tenancy, install: Callable[[], None]) -> None:
         self._t = tenancy
         self._install = install
-        self._bridge = _bridged(tenancy.schema)
+        self._retracer = Retracer(tenancy)
         profile = tenancy.config.settings.applies_to
-        self._keeper = Preparer(tenancy.keys, self._bridge, tenancy.rules, profile)
+        self._keeper = Preparer(tenancy.keys, self._retracer.schema, tenancy.rules, profile)
 
     def diff(self) -> list[Change]:
         """What differs from the schema in force, and how many records each change seals anew.
@@ -156,9 +154,19 @@ class Resealing:
             Happening(kind="config", who=self._t.who(grant), whom=Whom(detail=detail, ticket=grant.ticket))
         )
 
+    def _demand_begun(self, row: SchemaInForce | None) -> None:
+        """A run that slept while others finished its work, and perhaps began another, must not go on.
+
+        Raises:
+            Unavailable: It isn't this schema any more that is being applied.
+        """
+        if row is None or (row.state, row.own) != ("applying", self._t.schema.own):
+            raise Unavailable("another run has finished this", code="conflict", remedy="cvault schema diff")
+
     def _finish(self, grant: Grant, before: SchemaInForce, tally: _Tally) -> None:
         after = in_force(self._t.schema, before.retired)
         with self._t.journal.page() as page:
+            self._demand_begun(page.registry.find(SchemaInForce, "schema"))
             page.put(msgspec.structs.replace(after, waiting=tuple(sorted(tally.waiting))))
             counts = f"resealed={tally.resealed} held={tally.held} damaged={tally.damaged}"
             detail = f"schema done {after.hash} {counts}"
@@ -171,6 +179,7 @@ class Resealing:
         total = t.stores.records.count(t.name)
         while ids := t.stores.keys.records(t.name, after, PAGE):
             with t.stores.index.turn(t.name):  # nobody else writes meanwhile
+                self._demand_begun(t.journal.registry().find(SchemaInForce, "schema"))
                 self._page(ids, kinds, tally)
             done, after = done + len(ids), ids[-1]
             if progress is not None:
@@ -236,7 +245,7 @@ class Resealing:
             self._wait(held, tally)
             return None
         try:
-            drafts = self._drafts(held, payloads)
+            drafts = self._retracer.versions(held, payloads)
         except Tampered:
             logger().warning("a record to be sealed anew does not open", tenant=self._t.name)
             tally.damaged += 1
@@ -282,46 +291,6 @@ class Resealing:
                 for n, key, rows in sealed
             ],
         )
-
-    def _drafts(self, held: Held, payloads: Mapping[Version, list[PayloadRow]]) -> list[tuple[Past, Draft]]:
-        """Every version of a record that is still kept, opened; the latest last.
-
-        Raises:
-            Tampered: A payload is missing, or doesn't open.
-        """
-        latest = Past(version=held.row.version, since=0, until=0, parts=held.facts.parts)
-        found = []
-        for past in (*held.facts.past, latest):
-            try:
-                secret = (
-                    self._t.keeping.record_secret(held.row)
-                    if past is latest
-                    else self._t.keeping.past_secret(held.row.record, past.version)
-                )
-            except NotFound:  # its rule had ended it, and the facts didn't come to know
-                continue
-            rows = payloads.get((held.row.record, past.version), [])
-            if not set(past.parts) <= {row.compartment for row in rows}:
-                raise Tampered("a record's payload is missing", remedy="compare with a backup")
-            found.append((past, self._draft(held, rows, secret)))
-        return found
-
-    def _draft(self, held: Held, rows: Iterable[PayloadRow], secret: bytes) -> Draft:
-        fields = self._bridge.kind(held.kind).fields
-        ref: str | None = None
-        values: dict[str, str] = {}
-        for row in rows:
-            names = {n for n, f in fields.items() if row.compartment != "masked" or f.compartment == "masked"}
-            context = Context(
-                tenant=self._t.name, subject=row.subject, record=row.record, kind=row.kind,
-                version=row.version, compartment=row.compartment, generation=row.generation, suite=row.suite,
-            )  # fmt: skip
-            key = self._t.keys.compartment(row.compartment, row.generation)
-            opened = open_fields(Sealed(context=context, blob=row.sealed), secret, key, names | {REF}).values
-            if row.compartment == "masked":
-                ref = msgspec.json.decode(opened.pop(REF), type=str | None)
-            values |= {name: msgspec.json.decode(raw, type=str) for name, raw in opened.items()}
-        return Draft(kind=held.kind, ref=ref, row=0, values=values, anchors=held.facts.anchors, cases=())
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -380,19 +349,3 @@ def _only(draft: Draft, fields: Mapping[str, FieldSpec]) -> Draft:
     """A draft without what has no field."""
     values = {name: text for name, text in draft.values.items() if name in fields}
     return msgspec.structs.replace(draft, values=values)
-
-
-def _bridged(schema: Schema) -> Schema:
-    """A schema that knows its retired fields still, as what nobody finds or sees: for records under hold."""
-    return Schema.of({name: _bridge(kind) for name, kind in schema.kinds.items()}, schema.own)
-
-
-def _bridge(kind: KindSpec) -> KindSpec:
-    unseen = {
-        name: msgspec.structs.replace(
-            field, indexed=False, open=False, openness="",
-            mask="none" if field.compartment == "masked" else "hidden",
-        )
-        for name, field in kind.retired.items()
-    }  # fmt: skip
-    return msgspec.structs.replace(kind, fields=kind.fields | unseen, retired={})

@@ -35,7 +35,7 @@ from vault.ledger.registry import (
 from vault.model import Decision, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
-from vault.schema import Schema
+from vault.schema import Schema, laid
 from vault.schema_own import FILE, changes
 from vault.stores.index import IndexStore
 from vault.stores.keys import KeyStore
@@ -173,15 +173,21 @@ class Tenancy:
     def _enter_schema(self) -> None:
         """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it."""
         known = self.journal.registry().find(SchemaInForce, "schema")
-        if not self.keys.whole or not self._serves(known):
-            return
-        now = in_force(self.schema, known.retired if known else None)
-        if known is not None and known.kinds == now.kinds:
+        if not self.keys.whole or not self._adds(known):
             return
         who = Who(actor=self.config.settings.node, role="", purpose="administration")
         with self.journal.page() as page:
+            known = page.registry.find(SchemaInForce, "schema")
+            if not self._adds(known):  # meanwhile another is being applied, or somebody else was first
+                return
+            now = in_force(self.schema, known.retired if known else None)
             page.put(msgspec.structs.replace(now, waiting=known.waiting if known else ()))
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"schema {self.schema.hash}")))
+
+    def _adds(self, row: SchemaInForce | None) -> bool:
+        """Whether this node's schema is the one applied but for what it adds."""
+        known = row.kinds if row else {}
+        return self._serves(row) and known != {name: laid(kind) for name, kind in self.schema.kinds.items()}
 
     def _serves(self, row: SchemaInForce | None) -> bool:
         """Whether records may be served under this node's schema: it is the one applied, or adds to it."""

@@ -22,9 +22,10 @@ from schemakit import (
     without,
 )
 
+from vault import resealing
 from vault.auditing import Question
 from vault.config import Stores
-from vault.errors import ConfigError, Denied, Invalid
+from vault.errors import ConfigError, Denied, Invalid, Unavailable
 from vault.ledger.registry import SchemaInForce
 from vault.model import Draft, Hold
 from vault.retention.planner import due
@@ -240,12 +241,11 @@ def test_a_field_that_is_indexed_no_more_finds_nothing(made: Made) -> None:
 
 def test_a_field_that_opens_is_listed_by(made: Made) -> None:
     """An open attribute is derived for every record that is there."""
-    t = made.vault.tenancy()
+    made.load([row | {"期限": "12期"} for row in ROWS])
+    with pytest.raises(Invalid):
+        made.vault.reading().list_records(made.token("legal"), kind="loan", where="term=P12M")
     made, done = applied(made, own(OPENED))
     assert [(c.what, c.widening, c.records) for c in done.changes] == [("open", True, 3)]
-    assert t.schema.kind("loan").fields["term"].open is False
-    rows = [row | {"期限": "12期"} for row in ROWS]
-    made.load(rows)
     legal = made.token("legal")
     found = made.vault.reading().list_records(legal, kind="loan", where="term=P12M")
     assert len(found.items) == 3
@@ -267,6 +267,32 @@ def test_a_file_that_was_not_applied_serves_nothing(made: Made) -> None:
     path.unlink()
     made = made.reopened()
     assert len(made.vault.reading().read(made.token("collector"), made.ids(ROWS)).items) == 3
+
+
+def test_a_change_that_is_interrupted_goes_on(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-way nothing is served and no other schema begins; the next run, without a file, does the rest."""
+    monkeypatch.setattr(resealing, "PAGE", 2)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made.vault.resealing(RETIRE).apply(made.token("admin"), stop)
+    sleeping = made.vault.resealing(RETIRE)
+    made = made.reopened()
+    assert (state(made).state, state(made).waiting) == ("applying", ("borrower",))
+    with pytest.raises(ConfigError, match="is being applied"):
+        made.vault.reading()
+    with pytest.raises(ConfigError, match="half applied"):
+        made.vault.resealing(own(DARKER)).apply(made.token("admin"))
+    seen: list[tuple[int, int]] = []
+    done = made.vault.resealing().apply(made.token("admin"), lambda *at: seen.append(at))
+    made = made.reopened()
+    assert (0 < done.resealed <= 3, seen[-1]) == (True, (9, 9))
+    left = opening(made, payloads(made))
+    assert not [email for email in EMAILS if email in left]
+    with pytest.raises(Unavailable, match="another run"):
+        sleeping._walk({"borrower"}, None)
 
 
 def test_a_node_that_runs_on_is_stopped(made: Made) -> None:
