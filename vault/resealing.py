@@ -66,6 +66,26 @@ class _Anew(Quiet):
     past: list[tuple[NewSecret, list[PayloadRow]]]
 
 
+class _Found:
+    """What the stores have of a page of records.
+
+    Attributes:
+        payloads: By record and version.
+        highest: The highest number that any version of a record has, unfinished writes' included.
+        ends: The tenant's own anchors.
+    """
+
+    def __init__(self, tenancy: Tenancy, records: Sequence[str]) -> None:
+        stores, name = tenancy.stores, tenancy.name
+        self.payloads: dict[Version, list[PayloadRow]] = defaultdict(list)
+        for row in stores.records.fetch(name, records, COMPARTMENTS):
+            self.payloads[row.record, row.version].append(row)
+        self.highest: dict[str, int] = {}
+        for secret in stores.keys.versions(name, records):
+            self.highest[secret.record] = max(secret.version, self.highest.get(secret.record, 0))
+        self.ends = tenancy.tenant_anchors()
+
+
 class _Tally:
     """What a run came to, and of which kinds something is left to do."""
 
@@ -193,14 +213,12 @@ class Resealing:
         gone = self._t.stores.ledger.entombed(self._t.name, ids)
         held = [h for h in self._held(ids, tally, kinds) if h.kind in kinds and h.row.record not in gone]
         self._confirm_past(held)
-        payloads: dict[Version, list[PayloadRow]] = defaultdict(list)
-        for row in self._t.stores.records.fetch(self._t.name, [h.row.record for h in held], COMPARTMENTS):
-            payloads[row.record, row.version].append(row)
-        anew = [one for h in held if (one := self._anew(h, payloads, tally)) is not None]
+        found = _Found(self._t, [h.row.record for h in held])
+        anew = [one for h in held if (one := self._anew(h, found, tally)) is not None]
         if anew:
             self._write(anew)
         tally.resealed += len(anew)
-        self._erase_others(held, anew, payloads)
+        self._erase_others(held, anew, found.payloads)
 
     def _held(self, ids: Sequence[str], tally: _Tally, kinds: set[str]) -> list[Held]:
         """Records with their facts; one whose facts were edited must not keep the others back."""
@@ -234,7 +252,7 @@ class Resealing:
 
     # --- one record -----------------------------------------------------------------------------------
 
-    def _anew(self, held: Held, payloads: Mapping[Version, list[PayloadRow]], tally: _Tally) -> _Anew | None:
+    def _anew(self, held: Held, found: _Found, tally: _Tally) -> _Anew | None:
         """A record sealed anew; None if it stands as it should, or doesn't open."""
         layouts = {held.facts.layout, *(past.layout for past in held.facts.past)}
         kept, on_hold = self._keeper.layouts[held.kind], bool(held.facts.holds)
@@ -245,7 +263,7 @@ class Resealing:
             self._wait(held, tally)
             return None
         try:
-            drafts = self._retracer.versions(held, payloads)
+            drafts = self._retracer.versions(held, found.payloads)
         except Tampered:
             logger().warning("a record to be sealed anew does not open", tenant=self._t.name)
             tally.damaged += 1
@@ -254,17 +272,19 @@ class Resealing:
         keep = on_hold and any(retired.keys() & draft.values.keys() for _, draft in drafts)
         if keep:
             self._wait(held, tally)
-        return self._sealed(held, drafts, self._keeper if keep else self._t.preparer)
+        return self._sealed(held, drafts, self._keeper if keep else self._t.preparer, found)
 
     @staticmethod
     def _wait(held: Held, tally: _Tally) -> None:
         tally.held += 1
         tally.waiting.add(held.kind)
 
-    def _sealed(self, held: Held, drafts: Sequence[tuple[Past, Draft]], preparer: Preparer) -> _Anew:
+    def _sealed(
+        self, held: Held, drafts: Sequence[tuple[Past, Draft]], preparer: Preparer, found: _Found
+    ) -> _Anew:
         """A record's versions under fresh secrets: the latest last, so that its number is the highest."""
         record, subject, kind = held.row.record, held.row.subject, held.kind
-        first = 1 + max(row.version for row in self._t.stores.keys.versions(self._t.name, [record]))
+        first = 1 + found.highest[record]
         layout = preparer.layouts[kind]
         *before, (_, latest) = [(past, _only(draft, preparer.fields(kind))) for past, draft in drafts]
         past: list[Past] = []
@@ -282,7 +302,7 @@ class Resealing:
             fingerprint=preparer.fingerprint(told, secret),
         )  # fmt: skip
         place = Place(record=record, subject=subject, version=number, counter=held.next_counter)
-        ready = preparer.ready(latest, place, secret, facts, self._t.tenant_anchors())
+        ready = preparer.ready(latest, place, secret, facts, found.ends)
         return _Anew(
             held=held,
             ready=ready,
