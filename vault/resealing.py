@@ -28,6 +28,7 @@ from vault.keeping import Held, NewSecret
 from vault.ledger.registry import SchemaInForce, in_force
 from vault.model import COMPARTMENTS, Draft, Facts, Grant, Happening, Past, Quiet, Whom, Word
 from vault.preparing import Place, Preparer, Ready
+from vault.remembering import Memory, Notes
 from vault.retracing import Retracer, Version
 from vault.schema import FieldSpec, builtin
 from vault.schema_own import Change, changes, demand_permanent
@@ -106,6 +107,7 @@ class Resealing:
         self._t = tenancy
         self._install = install
         self._retracer = Retracer(tenancy)
+        self._memory = Memory(tenancy)
         profile = tenancy.config.settings.applies_to
         self._keeper = Preparer(tenancy.keys, self._retracer.schema, tenancy.rules, profile)
 
@@ -264,6 +266,7 @@ class Resealing:
             return None
         try:
             drafts = self._retracer.versions(held, found.payloads)
+            notes = self._memory.notes(held)
         except Tampered:
             logger().warning("a record to be sealed anew does not open", tenant=self._t.name)
             tally.damaged += 1
@@ -272,7 +275,9 @@ class Resealing:
         keep = on_hold and any(retired.keys() & draft.values.keys() for _, draft in drafts)
         if keep:
             self._wait(held, tally)
-        return self._sealed(held, drafts, self._keeper if keep else self._t.preparer, found)
+        preparer = self._keeper if keep else self._t.preparer
+        known = {name: note for name, note in notes.items() if name in preparer.fields(held.kind)}
+        return self._sealed(held, drafts, known, preparer, found)
 
     @staticmethod
     def _wait(held: Held, tally: _Tally) -> None:
@@ -280,7 +285,12 @@ class Resealing:
         tally.waiting.add(held.kind)
 
     def _sealed(
-        self, held: Held, drafts: Sequence[tuple[Past, Draft]], preparer: Preparer, found: _Found
+        self,
+        held: Held,
+        drafts: Sequence[tuple[Past, Draft]],
+        notes: Notes,
+        preparer: Preparer,
+        found: _Found,
     ) -> _Anew:
         """A record's versions under fresh secrets: the latest last, so that its number is the highest."""
         record, subject, kind = held.row.record, held.row.subject, held.kind
@@ -300,6 +310,7 @@ class Resealing:
         facts: Facts = msgspec.structs.replace(
             held.facts, version=number, past=tuple(past), parts=preparer.parts(latest), layout=layout,
             fingerprint=preparer.fingerprint(told, secret),
+            corrected=self._memory.sealed(notes, record, number, secret),
         )  # fmt: skip
         place = Place(record=record, subject=subject, version=number, counter=held.next_counter)
         ready = preparer.ready(latest, place, secret, facts, found.ends)

@@ -28,6 +28,7 @@ from vault.config import Stores
 from vault.errors import ConfigError, Denied, Invalid, Unavailable
 from vault.ledger.registry import SchemaInForce
 from vault.model import Draft, Hold
+from vault.remembering import Memory
 from vault.retention.planner import due
 
 ROWS = borrowers(3)
@@ -154,6 +155,19 @@ def test_after_a_retirement_the_same_file_changes_nothing(made: Made) -> None:
     assert (again.stored, again.unchanged, again.unknown) == ({}, 9, ["电子邮箱"])
     with pytest.raises(Invalid, match="no such field"):
         correct(made, email="new@example.com")
+
+
+def test_what_was_corrected_away_stays_remembered(made: Made) -> None:
+    """The source's old values are no news afterwards either; notes of a retired field go with it."""
+    correct(made, email="right@example.com")
+    ids = made.ids(ROWS[:1])
+    for row in ROWS[:1]:
+        assert "borrower" not in made.load([row]).stored
+    made, _ = applied(made, RETIRE)
+    assert "borrower" not in made.load(ROWS).stored
+    assert seen(made, ids[0])["residence"] == "浙江省杭州市西湖区新街1号"
+    t = made.vault.tenancy()
+    assert Memory(t).notes(t.keeping.fetch(ids)[ids[0]]).keys() == {"residence"}
 
 
 def test_a_replaced_version_loses_the_field_too(made: Made) -> None:
