@@ -35,7 +35,7 @@ from vault.ledger.registry import (
 from vault.model import Decision, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
-from vault.schema import Schema, laid
+from vault.schema import Schema
 from vault.schema_own import FILE, changes
 from vault.stores.index import IndexStore
 from vault.stores.keys import KeyStore
@@ -186,8 +186,7 @@ class Tenancy:
 
     def _adds(self, row: SchemaInForce | None) -> bool:
         """Whether this node's schema is the one applied but for what it adds."""
-        known = row.kinds if row else {}
-        return self._serves(row) and known != {name: laid(kind) for name, kind in self.schema.kinds.items()}
+        return self._serves(row) and (row is None or bool(changes(row.kinds, self.schema)))
 
     def _serves(self, row: SchemaInForce | None) -> bool:
         """Whether records may be served under this node's schema: it is the one applied, or adds to it."""

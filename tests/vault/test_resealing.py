@@ -428,6 +428,26 @@ def test_on_postgresql(tmp_path: Path, pg: Callable[[], str]) -> None:
     made.vault.close()
 
 
+def test_what_a_release_adds_is_entered_once(made: Made) -> None:
+    """A field that the row doesn't know needs no migration; one that an older release lacks stays known."""
+    row = state(made)
+    less = {name: one for name, one in row.kinds["borrower"].items() if name != "email"}
+    with made.vault.tenancy().journal.page() as page:
+        page.put(msgspec.structs.replace(row, kinds=row.kinds | {"borrower": less}))
+    made, ids = made.reopened(), made.ids(ROWS)
+    before = made.size()
+    for _ in range(2):
+        made.vault.reading().read(made.token("collector"), ids[:1])
+        made = made.reopened()
+    assert (made.size(), state(made).kinds) == (before + 5, row.kinds)
+    more = row.kinds["borrower"] | {"later": less["name"]}
+    with made.vault.tenancy().journal.page() as page:
+        page.put(msgspec.structs.replace(row, kinds=row.kinds | {"borrower": more}))
+    made = made.reopened()
+    made.vault.reading().read(made.token("collector"), ids[:1])
+    assert state(made).kinds["borrower"] == more
+
+
 def test_a_vault_from_before_takes_up_what_ships(made: Made) -> None:
     """Without a row for it, the shipped schema stands, is entered once, and the next change reseals."""
     t = made.vault.tenancy()
