@@ -46,7 +46,7 @@ def explain(
     from vault.intake.headers import read_map
     from vault.intake.mapping import map_text
     from vault.intake.sources import open_source
-    from vault.schema import builtin
+    from vault.schema_own import load
 
     if not alone:
         raise Invalid(
@@ -57,7 +57,7 @@ def explain(
     source = open_source(file, encoding=encoding, sheet=sheet)
     checked = check(
         source,
-        builtin(),
+        load(call.folder),
         kind=kind,
         mapping=read_map(mapping) if mapping else None,
         today=datetime.now(_ZONE).date(),

@@ -22,6 +22,7 @@ from cli import (
     principals,
     records,
     retention,
+    schema,
     status,
     tokens,
 )
@@ -64,7 +65,7 @@ def _app() -> typer.Typer:
     for name, text, fill in (
         ("tenant", "Tenants: one keeper of personal information each.", admin.register_tenants),
         ("keys", "Epochs and key folders.", admin.register_keys),
-        ("schema", "Kinds and fields.", policy.register_schema),
+        ("schema", "Kinds and fields: check, compare, put in force.", schema.register),
         ("retention", "What must go, what must stay, and the proof.", retention.register),
         ("hold", "Legal holds.", holds.register),
         ("subject", "People: merged, split, refusing, found twice.", amending.register_subjects),

@@ -202,6 +202,30 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "policy.sound": ("The policy can be used.", "策略可以使用。"),
     "policy.same": ("Nothing changes for anybody.", "对任何人都没有变化。"),
     "schema.sound": ("The schema can be used.", "结构定义可以使用。"),
+    "schema.same": ("Nothing changes.", "没有变化。"),
+    "schema.kind_added": ("{name} is added, kept like {after}", "新增记录类型 {name}，保存期限同 {after}"),
+    "schema.field_added": ("{name} is added, mask {after}", "新增字段 {name}，脱敏方式 {after}"),
+    "schema.field_retired": ("{name} is retired: its values are erased", "停用字段 {name}：其值将被删除"),
+    "schema.mask": ("{name}: mask {before} becomes {after}", "{name}：脱敏方式由 {before} 改为 {after}"),
+    "schema.indexed": ("{name}: findable {before} becomes {after}", "{name}：可查找由 {before} 改为 {after}"),
+    "schema.open": ("{name}: open {before} becomes {after}", "{name}：公开属性由 {before} 改为 {after}"),
+    "schema.compartment": (
+        "{name}: compartment {before} becomes {after}",
+        "{name}：隔舱由 {before} 改为 {after}",
+    ),
+    "schema.records": (" ({count} records are sealed anew)", "（{count} 条记录重新封存）"),
+    "schema.applied": (
+        "The schema is in force; {resealed} records were sealed anew.",
+        "结构定义已生效，{resealed} 条记录已重新封存。",
+    ),
+    "schema.held": (
+        "{held} records under a legal hold keep what retired, shown to nobody; apply again once it ends.",
+        "{held} 条受法律保留的记录仍存有停用字段的值，任何人不可见；保留解除后请再次执行 apply。",
+    ),
+    "schema.damaged": (
+        "{damaged} records don't open and are as they were: cvault doctor",
+        "{damaged} 条记录无法打开，保持原样：cvault doctor",
+    ),
     "log.verified": (
         "{size} entries, {signed} signed checkpoints: nothing was changed, removed or back-dated.",
         "共 {size} 条，{signed} 个签名检查点：没有篡改、删除或倒签。",

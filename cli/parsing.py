@@ -49,8 +49,11 @@ def moment(text: str | None, field: str) -> int | None:
         raise _bad(field, "no day and no instant", "write YYYY-MM-DD, or 2026-03-01T09:30+08:00") from None
 
 
-def views(text: str | None) -> dict[str, View] | None:
-    """`name=masked,phone=clear` as a ceiling; a field not listed becomes HIDDEN."""
+def views(text: str | None, folder: Path | None = None) -> dict[str, View] | None:
+    """`name=masked,phone=clear` as a ceiling; a field not listed becomes HIDDEN.
+
+    `folder` is the vault's, whose own fields are known then.
+    """
     listed = names(text)
     if listed is None:
         return None
@@ -60,19 +63,21 @@ def views(text: str | None) -> dict[str, View] | None:
         if view.strip().upper() not in View.__members__:
             raise _bad("fields", "a field has no view", "write name=masked,phone=clear")
         found[name.strip()] = View[view.strip().upper()]
-    _demand_fields(found)
+    _demand_fields(found, folder)
     return found
 
 
-def _demand_fields(listed: Iterable[str]) -> None:
+def _demand_fields(listed: Iterable[str], folder: Path | None) -> None:
     """Demand that some kind has each field: of a misspelt one, a token would silently show nothing.
 
     Raises:
         Invalid: One is unknown; names it where it has a field name's form, else by its place.
     """
     from vault.schema import builtin
+    from vault.schema_own import load
 
-    known = {name for kind in builtin().kinds.values() for name in kind.fields}
+    schema = builtin() if folder is None else load(folder)
+    known = {name for kind in schema.kinds.values() for name in kind.fields}
     for place, name in enumerate(listed, 1):
         if name not in known:
             raise Invalid(
@@ -140,13 +145,14 @@ def limits(
     depth: int | None,
     audience: str | None,
     actions: str | None,
+    folder: Path | None = None,
 ) -> Limits:
     """The limits of a new token or link."""
     from vault.access.tokens import Limits
 
     bound, nodes, doings = names(cases), names(audience), names(actions)
     return Limits(
-        fields=views(fields),
+        fields=views(fields, folder),
         cases=None if bound is None else frozenset(bound),
         ttl_us=ttl(life),
         max_uses=max_uses,

@@ -1,4 +1,4 @@
-"""Commands that look at the policy and the schema; they change nothing and need no token."""
+"""Commands that look at the policy; they change nothing and need no token."""
 
 from __future__ import annotations
 
@@ -25,21 +25,16 @@ def register(app: typer.Typer) -> None:
     command(app, "diff")(diff)
 
 
-def register_schema(app: typer.Typer) -> None:
-    """Add the schema commands to their group."""
-    command(app, "check")(schema_check)
-
-
 def _load(call: Call, path: Path | None) -> Policy:
     """A policy: from a file, else the tenant's own, else the vault's; without a vault, the built-in one."""
     from vault.access.policy import Policy, default_text
-    from vault.schema import builtin
+    from vault.schema_own import load
 
     own = call.folder / f"policy-{call.tenant}.toml"
     path = path or (own if own.exists() else call.folder / "policy.toml")
     if path == call.folder / "policy.toml" and not (call.folder / "vault.toml").exists():
-        return Policy.load(default_text(), builtin())
-    return Policy.load(call.read(path, "policy").decode("utf-8", "replace"), builtin())
+        return Policy.load(default_text(), load(call.folder))
+    return Policy.load(call.read(path, "policy").decode("utf-8", "replace"), load(call.folder))
 
 
 def check(call: Call, file: Source = None) -> None:
@@ -126,42 +121,3 @@ def diff(
         call.out.line(f"{'+' if change.widening else '-'} {change.sentence}")
     if not found:
         call.out.note("policy.same")
-
-
-def schema_check(
-    call: Call,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A schema [built in].")] = None,
-) -> None:
-    """Check a schema whole: every field classified, masked and sealed."""
-    from vault.schema import Schema, builtin
-
-    schema = builtin() if file is None else Schema.load(call.read(file, "schema").decode("utf-8", "replace"))
-    if call.out.json:
-        call.out.document(
-            {"schema": schema.hash, "kinds": {n: list(k.fields) for n, k in schema.kinds.items()}}
-        )
-    else:
-        call.out.table(
-            ("kind", "field", "", "type", "class", "sensitive", "compartment", "mask", "open"),
-            [
-                (
-                    kind.name,
-                    f.name,
-                    f.zh,
-                    f.type,
-                    f.classification,
-                    _yes(f.sensitive),
-                    f.compartment,
-                    f.mask,
-                    _yes(f.open),
-                )
-                for kind in schema.kinds.values()
-                for f in kind.fields.values()
-            ],
-            title=schema.hash,
-        )
-    call.out.note("schema.sound")
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else ""

@@ -56,7 +56,7 @@ def issue(
     path = call.claim(out, force=force)
     limits = parsing.limits(
         fields=fields, cases=cases, life=ttl, max_uses=max_uses, depth=depth, audience=audience,
-        actions=actions,
+        actions=actions, folder=call.folder,
     )  # fmt: skip
     with call.open() as vault:
         credential = vault.granting(call.tenant).issue(
@@ -87,7 +87,7 @@ def narrow(
     path = call.claim(out, force=force)
     limits = parsing.limits(
         fields=fields, cases=cases, life=ttl, max_uses=max_uses, depth=depth, audience=audience,
-        actions=actions,
+        actions=actions, folder=call.folder,
     )  # fmt: skip
     held = tokens.Credential.from_json(call.read(source, "in"))
     less = tokens.narrow(

@@ -164,7 +164,7 @@ class Auditing:
             return None, None
         kind, _, name = field.rpartition(".")
         spec = self._t.schema.kind(kind or "borrower")
-        return spec.name, 1 << spec.field(name).number
+        return spec.name, 1 << spec.ever(name).number
 
     def _subjects(self, ident: str | None) -> list[str]:
         """A subject's ids; a record's id, or `KIND:EXTERNAL_ID`, stands for its subject.
@@ -203,7 +203,8 @@ class Auditing:
         if row.about not in self._t.schema.kinds:
             return {}
         shown = {}
-        for field in self._t.schema.kind(row.about).fields.values():
+        spec = self._t.schema.kind(row.about)
+        for field in (*spec.fields.values(), *spec.retired.values()):
             bit = 1 << field.number
             if row.clear & bit:
                 shown[field.name] = "CLEAR"

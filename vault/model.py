@@ -257,12 +257,14 @@ class Past(Word, array_like=True, gc=False):
         version: Its number.
         since, until: µs UTC between which it was the record's latest; 0 if not known.
         parts: The compartments it is sealed in.
+        layout: How it is sealed, as `Facts.layout`.
     """
 
     version: int
     since: int
     until: int
     parts: tuple[str, ...]
+    layout: str = ""
 
 
 class Facts(Word, omit_defaults=True, gc=False):
@@ -283,6 +285,7 @@ class Facts(Word, omit_defaults=True, gc=False):
         content: Keyed digest of what its row held, for a record that came without an external id.
         origin: The subject it first belonged to, before people were merged; "" if it is its own still.
         corrected: What was corrected away, as sealed digests (`vault.remembering`); b"" if nothing was.
+        layout: `vault.schema.layout` of its kind when its latest version was sealed; "" if not known.
     """
 
     state: str = "ACTIVE"
@@ -297,6 +300,7 @@ class Facts(Word, omit_defaults=True, gc=False):
     content: bytes = b""
     origin: str = ""
     corrected: bytes = b""
+    layout: str = ""
 
 
 class Hold(Word):

@@ -21,7 +21,7 @@ from vault.intake.numbers import id_modern
 from vault.model import Context, Draft, Facts, Quiet, Word
 from vault.retention.planner import due
 from vault.retention.rules import Profile, RuleSet
-from vault.schema import KindSpec, Schema
+from vault.schema import FieldSpec, KindSpec, Schema, layout
 from vault.stores.rows import AttributeRow, BlindRow, FactsRow, PayloadRow
 
 REF: Final = "@ref"
@@ -75,6 +75,7 @@ class Preparer:
         self._rules = rules
         self._profile = profile
         self._months: dict[tuple[str, str], str] = {}
+        self.layouts = {name: layout(kind) for name, kind in schema.kinds.items()}
 
     # --- what a draft can be found by -------------------------------------------------------------------
 
@@ -119,6 +120,10 @@ class Preparer:
         content = msgspec.json.encode([draft.ref, draft.values], order="sorted")
         return mac.derive(secret, "cvault/fingerprint/v1", content)
 
+    def fields(self, kind: str) -> Mapping[str, FieldSpec]:
+        """The fields of a kind."""
+        return self._schema.kind(kind).fields
+
     def handles(self, draft: Draft) -> set[str]:
         """The keyed handles of a draft's cases."""
         return {self._keys.case_handle(case) for case in draft.cases}
@@ -146,6 +151,7 @@ class Preparer:
             fingerprint=self.fingerprint(draft, secret),
             content=self.content(draft),
             since=now,
+            layout=self.layouts[draft.kind],
         )
         return self.ready(draft, Place(record=new_id("r", near), subject=subject), secret, facts, ends)
 
@@ -160,7 +166,7 @@ class Preparer:
             due=self._due(draft.kind, facts, ends),
             facts=facts,
             facts_row=self.facts_row(place, draft.kind, facts),
-            payloads=self._payloads(draft, place, secret),
+            payloads=self.payloads(draft, place, secret),
             blind=self.blind(place.record, draft, facts.content),
             attributes=self.attributes(place.record, draft),
         )
@@ -187,7 +193,8 @@ class Preparer:
 
     # --- sealing ----------------------------------------------------------------------------------------
 
-    def _payloads(self, draft: Draft, place: Place, secret: bytes) -> list[PayloadRow]:
+    def payloads(self, draft: Draft, place: Place, secret: bytes) -> list[PayloadRow]:
+        """What a draft is sealed as: a payload for each compartment it has a value in, and `masked`."""
         fields = self._schema.kind(draft.kind).fields
         parts: dict[str, dict[str, object]] = defaultdict(dict)
         shown = parts["masked"]

@@ -180,6 +180,7 @@ class Reading:
             job.items = [self._item(ident, job.at) for ident in job.ids]
         self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
         with self._t.journal.page() as page:  # 6 log
+            self._t.demand_schema(page.registry)
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
             over = self._t.contract_over(page.registry, self._t.today())
             whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs

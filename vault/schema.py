@@ -93,6 +93,8 @@ class KindSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields: Its fields by name, in the order of the file.
         ref: The field that gives a record its external id, if one does.
         owner: Whose subject it belongs to: "own", a subject of its own, or "borrower", the borrower's.
+        keep_like: For a kind of a vault's own: the shipped kind whose retention rules govern it.
+        retired: Fields that were, by name: nothing of them is stored, and their numbers stay taken.
     """
 
     name: str
@@ -101,6 +103,16 @@ class KindSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fields: dict[str, FieldSpec]
     owner: Literal["own", "borrower"]
     ref: str | None = None
+    keep_like: str = ""
+    retired: dict[str, FieldSpec] = msgspec.field(default_factory=dict)
+
+    def ever(self, name: str) -> FieldSpec:
+        """The field called `name`, a retired one too: what the access log's bits of any day stand for.
+
+        Raises:
+            Invalid: There never was one.
+        """
+        return self.retired.get(name) or self.field(name)
 
     def field(self, name: str) -> FieldSpec:
         """The field called `name`.
@@ -119,16 +131,50 @@ class KindSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return found
 
 
+class Laid(Word, frozen=True, array_like=True):
+    """What of a field decides how a record is sealed and indexed, and what can never change in it."""
+
+    number: int
+    type: str
+    compartment: str
+    mask: str
+    indexed: bool
+    open: bool
+
+
+def laid(kind: KindSpec) -> dict[str, Laid]:
+    """How the fields of a kind are laid out in its records, by name."""
+    return {
+        f.name: Laid(
+            number=f.number,
+            type=f.type,
+            compartment=f.compartment,
+            mask=f.mask,
+            indexed=f.indexed,
+            open=f.open,
+        )
+        for f in kind.fields.values()
+    }
+
+
+def layout(kind: KindSpec) -> str:
+    """16 hex digits that stand for how records of a kind are sealed and indexed (docs/formats/schema.md)."""
+    fields = sorted([f.name, f.compartment, f.mask, f.indexed, f.open] for f in kind.fields.values())
+    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:16]
+
+
 class Schema(Word, frozen=True, kw_only=True):
     """Every kind a vault knows, immutable.
 
     Attributes:
         kinds: By name.
         hash: SHA-256 (hex) of the canonical content: the same for two files that differ in layout only.
+        own: SHA-256 (hex) of what the vault's own file adds, "" without one (`vault.schema_own`).
     """
 
     kinds: dict[str, KindSpec]
     hash: str
+    own: str = ""
 
     @classmethod
     def load(cls, text: str) -> Self:
@@ -141,8 +187,13 @@ class Schema(Word, frozen=True, kw_only=True):
             ConfigError: Names the kind and field at fault and the remedy.
         """
         kinds = {name: _kind(name, table) for name, table in _kind_tables(text).items()}
+        return cls.of(kinds)
+
+    @classmethod
+    def of(cls, kinds: dict[str, KindSpec], own: str = "") -> Self:
+        """A schema of kinds that were checked."""
         canonical = msgspec.json.encode(kinds, order="deterministic")
-        return cls(kinds=kinds, hash=hashlib.sha256(canonical).hexdigest())
+        return cls(kinds=kinds, hash=hashlib.sha256(canonical).hexdigest(), own=own)
 
     def kind(self, name: str) -> KindSpec:
         """The kind called `name`.
@@ -180,68 +231,115 @@ def amount_band(money: str) -> str:
     return BANDS[bisect.bisect_right(_BAND_BOUNDS, int(money.partition(".")[0]))]
 
 
-def _refuse(where: str, problem: str, remedy: str) -> ConfigError:
+def refuse(where: str, problem: str, remedy: str) -> ConfigError:
+    """The error for a schema that can't be used: where, what is wrong, and what to do."""
     return ConfigError(f"schema: {where}: {problem}", code="invalid_schema", field=where, remedy=remedy)
 
 
-def _kind_tables(text: str) -> dict[str, Any]:
+def document_of(text: str) -> dict[str, Any]:
+    """A schema file as TOML, its version checked.
+
+    Raises:
+        ConfigError: It isn't TOML, or of another version.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _refuse("file", f"not TOML ({error})", "mend the file at the place named") from None
+        raise refuse("file", f"not TOML ({error})", "mend the file at the place named") from None
     if document.get("version") != 1:
-        raise _refuse("version", "missing or not 1", "write `version = 1` at the top")
+        raise refuse("version", "missing or not 1", "write `version = 1` at the top")
+    return document
+
+
+def _kind_tables(text: str) -> dict[str, Any]:
+    document = document_of(text)
     kinds = document.get("kinds")
     if set(document) != {"version", "kinds"} or not isinstance(kinds, dict):
-        raise _refuse("file", "holds more or less than `version` and `kinds`", "keep these two only")
+        raise refuse("file", "holds more or less than `version` and `kinds`", "keep these two only")
     return kinds
 
 
 def _kind(name: str, table: object) -> KindSpec:
     if name not in KINDS:
-        raise _refuse(name, "not a kind the vault knows", "use one of: " + ", ".join(KINDS))
+        raise refuse(name, "not a kind the vault knows", "use one of: " + ", ".join(KINDS))
+    if isinstance(table, dict) and "keep_like" in table:
+        raise refuse(name, "has a key `keep_like`", "remove it: the rules name this kind themselves")
+    return read_kind(name, table)
+
+
+def read_kind(name: str, table: object) -> KindSpec:
+    """One kind, every check made but that of its name.
+
+    Raises:
+        ConfigError: Names the field at fault and the remedy.
+    """
     if not isinstance(table, dict) or not isinstance(table.get("fields"), dict) or not table["fields"]:
-        raise _refuse(name, "has no fields", f"add a table [kinds.{name}.fields.…]")
-    fields = {field: _field(f"{name}.{field}", field, entry) for field, entry in table["fields"].items()}
+        raise refuse(name, "has no fields", f"add a table [kinds.{name}.fields.…]")
+    if "retired" in table:
+        raise refuse(name, "has a key `retired`", "list the fields in `retired` at the file's top")
+    fields = {field: read_field(f"{name}.{field}", field, entry) for field, entry in table["fields"].items()}
     kind = _convert(name, {**table, "fields": fields}, name, KindSpec)
-    _check_numbers(kind)
-    _check_ref(kind)
+    check_kind(kind)
     return kind
 
 
-def _field(where: str, name: str, entry: object) -> FieldSpec:
+def check_kind(kind: KindSpec) -> None:
+    """Demand that a kind's fields go together.
+
+    Raises:
+        ConfigError: Two have one number, `ref` names none, or a masked node could guess values.
+    """
+    _check_numbers(kind)
+    _check_ref(kind)
+
+
+def read_field(where: str, name: str, entry: object) -> FieldSpec:
+    """One field, every check made.
+
+    Raises:
+        ConfigError: It lacks a class, a source, a mask or a compartment, or has an unknown word.
+    """
     if not isinstance(entry, dict):
-        raise _refuse(where, "is not a table", f"write it as [kinds.{where.replace('.', '.fields.')}]")
+        raise refuse(where, "is not a table", f"write it as [kinds.{where.replace('.', '.fields.')}]")
     if not _NAME.fullmatch(name):
-        raise _refuse(where, "is no field name", "use a-z, 0-9 and _, at most 32, a letter first")
+        raise refuse(where, "is no field name", "use a-z, 0-9 and _, at most 32, a letter first")
     _check_classification(where, entry)
     field = _convert(name, entry, where, FieldSpec)
+    check_field(where, field)
+    return field
+
+
+def check_field(where: str, field: FieldSpec) -> None:
+    """Demand that a field is protected.
+
+    Raises:
+        ConfigError: Something leaves it bare; names it and the remedy.
+    """
     _check_words(where, field)
     _check_protection(where, field)
-    return field
 
 
 def _convert(name: str, entry: dict[str, Any], where: str, into: type[_W]) -> _W:
     if "name" in entry:
-        raise _refuse(where, "has a key `name`", "remove it: the table's own name is the name")
+        raise refuse(where, "has a key `name`", "remove it: the table's own name is the name")
     try:
         return msgspec.convert({**entry, "name": name}, into)
     except msgspec.ValidationError as error:
-        raise _refuse(where, str(error), "see docs/formats/schema.md for the keys") from None
+        raise refuse(where, str(error), "see docs/formats/schema.md for the keys") from None
 
 
 def _check_classification(where: str, entry: dict[str, Any]) -> None:
     given = entry.get("classification")
     if given is None:
-        raise _refuse(where, "is not classified", 'add `classification = "C1"` or "C2", and its `source`')
+        raise refuse(where, "is not classified", 'add `classification = "C1"` or "C2", and its `source`')
     if given == "C3":
-        raise _refuse(
+        raise refuse(
             where,
             "is classified C3 (passwords, CVV, expiry dates, biometrics)",
             "remove the field: such values never enter the vault (JR/T 0171-2020)",
         )
     if given not in {"C1", "C2"}:
-        raise _refuse(where, "has an unknown classification", 'use "C1" or "C2"')
+        raise refuse(where, "has an unknown classification", 'use "C1" or "C2"')
 
 
 def _check_words(where: str, field: FieldSpec) -> None:
@@ -252,35 +350,35 @@ def _check_words(where: str, field: FieldSpec) -> None:
         ("mask", field.mask, MASKS),
     ):
         if value not in allowed:
-            raise _refuse(where, f"has an unknown {key}", "use one of: " + ", ".join(allowed))
+            raise refuse(where, f"has an unknown {key}", "use one of: " + ", ".join(allowed))
     if field.number not in NUMBERS:
-        raise _refuse(where, "has a number outside 0..52", "give it a free number of its kind")
+        raise refuse(where, "has a number outside 0..52", "give it a free number of its kind")
     if not _MARK.search(field.source):
-        raise _refuse(where, "has no marked source", "say why it is classified so, with [V], [S] or [M]")
+        raise refuse(where, "has no marked source", "say why it is classified so, with [V], [S] or [M]")
 
 
 def _check_protection(where: str, field: FieldSpec) -> None:
     """Refuse a field that its mask, its compartment or its openness would leave bare."""
     plain = field.type in _PLAIN_TYPES and not field.sensitive
     if field.mask == "none" and not plain:
-        raise _refuse(where, "is sensitive or identifying and has no mask", "name a mask other than none")
+        raise refuse(where, "is sensitive or identifying and has no mask", "name a mask other than none")
     if field.compartment == "masked" and field.mask != "none":
-        raise _refuse(
+        raise refuse(
             where,
             "has a mask, and its clear value in `masked`",
             "put it in the compartment of its clear value",
         )
     if field.open and (field.mask != "none" or field.compartment != "masked"):
-        raise _refuse(where, "is open, and masked or sealed apart", "use mask none and compartment masked")
+        raise refuse(where, "is open, and masked or sealed apart", "use mask none and compartment masked")
     if field.open and not field.openness.strip():
-        raise _refuse(where, "is open without a reason", "say in `openness` why it may be queried in clear")
+        raise refuse(where, "is open without a reason", "say in `openness` why it may be queried in clear")
 
 
 def _check_numbers(kind: KindSpec) -> None:
     taken: dict[int, str] = {}
-    for field in kind.fields.values():
+    for field in (*kind.fields.values(), *kind.retired.values()):
         if field.number in taken:
-            raise _refuse(
+            raise refuse(
                 f"{kind.name}.{field.name}",
                 f"has the number of {kind.name}.{taken[field.number]}",
                 "give it a number of its own; numbers are permanent",
@@ -291,10 +389,10 @@ def _check_numbers(kind: KindSpec) -> None:
 def _check_ref(kind: KindSpec) -> None:
     """Refuse a `ref` that is no ref, and a blind index that a masked node would hold the key of."""
     if kind.ref is not None and (kind.ref not in kind.fields or kind.fields[kind.ref].type != "ref"):
-        raise _refuse(kind.name, "`ref` names no field of type ref", "name a field of this kind, of type ref")
+        raise refuse(kind.name, "`ref` names no field of type ref", "name a field of this kind, of type ref")
     for field in kind.fields.values():
         if field.indexed and field.compartment == "masked" and field.name != kind.ref:
-            raise _refuse(
+            raise refuse(
                 f"{kind.name}.{field.name}",
                 "is indexed in `masked`, whose nodes must not guess values",
                 "remove `indexed`, or put the field in another compartment",

@@ -168,6 +168,7 @@ class Stocker:
 
     def _store_group(self, rows: Rows, log: Log, done: Stocked, *, whole: bool = False) -> Rows:
         """Store rows but those about a record that another of them is about; returns these, in order."""
+        self._t.demand_schema()
         ends = self._t.tenant_anchors()
         group = _Group(self._matcher.of(rows), neighbourhood(), self._t.clock(), ends)
         for row in rows:
@@ -286,7 +287,10 @@ class Stocker:
         """
         secret, version = token_bytes(32), self._next_version(old)
         notes = self._memory.notes(old) if notes is None else notes
-        before = Past(version=old.row.version, since=old.facts.since, until=now, parts=old.facts.parts)
+        before = Past(
+            version=old.row.version, since=old.facts.since, until=now, parts=old.facts.parts,
+            layout=old.facts.layout,
+        )  # fmt: skip
         facts = msgspec.structs.replace(
             facts,
             version=version,
@@ -295,6 +299,7 @@ class Stocker:
             parts=self._t.preparer.parts(draft),
             fingerprint=self._t.preparer.fingerprint(draft, secret),
             corrected=self._memory.sealed(notes, old.row.record, version, secret),
+            layout=self._t.preparer.layouts[draft.kind],
         )
         place = Place(
             record=old.row.record, subject=subject or old.row.subject, version=version,
@@ -359,6 +364,7 @@ class Stocker:
 
     def replace(self, written: Sequence[tuple[Ready, Held | None]], subjects: Sequence[str] = ()) -> None:
         """Write versions that `succeed` made; whoever calls holds the writers' turn and has logged it."""
+        self._t.demand_schema()
         self._write(written, subjects)
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
 
+import msgspec
+
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
 from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
@@ -18,14 +20,23 @@ from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
-from vault.errors import Denied, Tampered, VaultError
+from vault.errors import ConfigError, Denied, Tampered, VaultError
 from vault.journal import Journal, Page
 from vault.keeping import Keeping
-from vault.ledger.registry import Contract, Plan, PolicyInForce, Principal, Registry
+from vault.ledger.registry import (
+    Contract,
+    Plan,
+    PolicyInForce,
+    Principal,
+    Registry,
+    SchemaInForce,
+    in_force,
+)
 from vault.model import Decision, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
+from vault.schema_own import FILE, changes
 from vault.stores.index import IndexStore
 from vault.stores.keys import KeyStore
 from vault.stores.ledger import LedgerStore
@@ -78,6 +89,7 @@ class Tenancy:
         self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
         self.keeping = Keeping(stores.keys, stores.records, keys, provider, clock)
         self.preparer = Preparer(keys, schema, rules, config.settings.applies_to)
+        self._schema_row: SchemaInForce | None = None
         self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
         self._cache = TokenCache()
         self.refused_unauthentic = 0
@@ -121,6 +133,7 @@ class Tenancy:
             if not self._started:
                 self._compare_generations()
                 self._enter_policy()
+                self._enter_schema()
                 self._started = True
 
     def _compare_generations(self) -> None:
@@ -156,6 +169,50 @@ class Tenancy:
         with self.journal.page() as page:
             page.put(PolicyInForce(id="policy", hash=self.policy.hash))
             page.add(Happening(kind="policy", who=who, whom=Whom(detail=f"policy {self.policy.hash}")))
+
+    def _enter_schema(self) -> None:
+        """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it."""
+        known = self.journal.registry().find(SchemaInForce, "schema")
+        if not self.keys.whole or not self._adds(known):
+            return
+        who = Who(actor=self.config.settings.node, role="", purpose="administration")
+        with self.journal.page() as page:
+            known = page.registry.find(SchemaInForce, "schema")
+            if not self._adds(known):  # meanwhile another is being applied, or somebody else was first
+                return
+            now = in_force(self.schema, known.retired if known else None)
+            page.put(msgspec.structs.replace(now, waiting=known.waiting if known else ()))
+            page.add(Happening(kind="config", who=who, whom=Whom(detail=f"schema {self.schema.hash}")))
+
+    def _adds(self, row: SchemaInForce | None) -> bool:
+        """Whether this node's schema is the one applied but for what it adds."""
+        return self._serves(row) and (row is None or bool(changes(row.kinds, self.schema)))
+
+    def _serves(self, row: SchemaInForce | None) -> bool:
+        """Whether records may be served under this node's schema: it is the one applied, or adds to it."""
+        if row is None:
+            return not self.schema.own
+        same = row.state == "applied" and row.own == self.schema.own
+        return same and not any(change.reseals for change in changes(row.kinds, self.schema))
+
+    def demand_schema(self, registry: Registry | None = None) -> None:
+        """Nobody serves or writes records under a schema that isn't the one applied.
+
+        Raises:
+            ConfigError: It isn't, or another one is being applied.
+        """
+        row = (registry or self.journal.registry()).find(SchemaInForce, "schema")
+        if row is not None and row is self._schema_row:
+            return
+        if not self._serves(row):
+            raise ConfigError(
+                "the schema is not the one applied, or is being applied",
+                code="invalid_schema",
+                field=FILE,
+                remedy=f"put {FILE} back, or: cvault schema diff FILE, cvault schema apply FILE;"
+                " then open the vault again",
+            )
+        self._schema_row = row
 
     def authentic(self, credential: Credential) -> Verified:
         """What a token allows if it is this vault's and the caller holds its key, its time aside."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 
-from vault import schema as schemas
+import msgspec
+
 from vault.access.policy import Policy, default_text, sandbox_text
 from vault.access.policy_lint import demand_sound
 from vault.amending import Amending
@@ -22,10 +23,13 @@ from vault.granting import Granting, Identity
 from vault.journal import Journal, microseconds
 from vault.keeping import Keeping
 from vault.ledger.note import VKey
-from vault.ledger.registry import Principal
+from vault.ledger.registry import Principal, in_force
 from vault.model import MAIN, ROLES, Happening, Who, Whom
 from vault.reading import Reading
+from vault.resealing import Resealing
 from vault.retention import rules
+from vault.schema import Schema
+from vault.schema_own import FILE, like, load, merged
 from vault.tenancy import StoreSet, Tenancy
 from vault.writing import Writing
 
@@ -51,6 +55,7 @@ class Vault:
         self.clock = clock
         self.stores = StoreSet(config)
         self._tenancies: dict[str, Tenancy] = {}
+        self._resealed: list[Tenancy] = []
         self._rooms: dict[tuple[str, type], object] = {}
         try:
             for store in self.stores.all():
@@ -129,7 +134,7 @@ class Vault:
 
     def begin_tenant(self, tenant: str, first: str) -> Identity:
         """Keys, epoch and log of a new tenant, with its first principal (DESIGN 2: one of each)."""
-        sandbox = self.config.settings.sandbox
+        sandbox, schema = self.config.settings.sandbox, load(self.config.folder)
         mark = SANDBOX_MARK if sandbox else ""
         keys = TenantKeys.generate(tenant, f"{mark}{self.config.settings.id}.cvault/{tenant}")
         self.provider.add_tenant(keys)
@@ -150,7 +155,8 @@ class Vault:
             reason="sandbox" if sandbox else "",
         )
         detail = "sandbox vault begun" if sandbox else "vault begun"
-        journal.create(Happening(kind="open", who=who, whom=Whom(detail=detail)), principal)
+        happening = Happening(kind="open", who=who, whom=Whom(detail=detail))
+        journal.create(happening, principal, in_force(schema))
         journal.flush()
         Keeping(self.stores.keys, self.stores.records, keys, self.provider, self.clock).new_epoch()
         return identity
@@ -216,8 +222,10 @@ class Vault:
         return self._tenancies[tenant]
 
     def _open_tenancy(self, tenant: str) -> Tenancy:
+        return self._tenancy_under(load(self.config.folder), tenant)
+
+    def _tenancy_under(self, schema: Schema, tenant: str) -> Tenancy:
         keys, folder = self.provider.tenant(tenant), self.config.folder
-        schema = schemas.builtin()
         own = folder / f"policy-{tenant}.toml"
         path = own if own.exists() else folder / "policy.toml"
         policy = Policy.load(path.read_text("utf-8"), schema)
@@ -233,7 +241,7 @@ class Vault:
             config=self.config,
             schema=schema,
             policy=policy,
-            rules=rules.builtin(),
+            rules=msgspec.structs.replace(rules.builtin(), like=like(schema)),
             keys=keys,
             provider=self.provider,
             stores=self.stores,
@@ -264,14 +272,38 @@ class Vault:
         """The room of those who hand out power; a node without every key has none."""
         return self._room(Granting, tenant)
 
+    def resealing(self, text: str | None = None, tenant: str = MAIN) -> Resealing:
+        """The room of those who change what records are made of: this vault under another schema.
+
+        The other rooms, on every node, serve nothing more until the vault is opened again under it.
+
+        Args:
+            text: The file to put in force; None for the one in the vault's folder, or what ships.
+            tenant: Whose records; each tenant's are carried over apart.
+
+        Raises:
+            ConfigError: The file can't be used, or the policy names a field that it doesn't have.
+            Denied: A node without every key can seal nothing.
+        """
+        path = self.config.folder / FILE
+        tenancy = self._tenancy_under(load(self.config.folder) if text is None else merged(text), tenant)
+        _demand_whole(tenancy)
+        self._resealed.append(tenancy)
+
+        def install() -> None:
+            if text is not None and (not path.exists() or path.read_bytes() != text.encode()):
+                write_private(path, text.encode())
+
+        return Resealing(tenancy, install)
+
     def _room(self, kind: type[Room], tenant: str) -> Room:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if not tenancy.keys.whole and kind in {Writing, Amending, Erasing, Granting}:
-                raise Denied(
-                    "this node serves masked reads only", code="audience_denied", remedy="ask a whole node"
-                )
+            if kind in {Writing, Amending, Erasing, Granting}:
+                _demand_whole(tenancy)
+            if kind in {Reading, Writing, Amending, Erasing}:
+                tenancy.demand_schema()
             self._rooms[key] = kind(tenancy)
         return self._rooms[key]  # type: ignore[return-value]
 
@@ -282,7 +314,7 @@ class Vault:
 
     def close(self) -> None:
         """Keep the newest checkpoints and close the stores."""
-        for tenancy in self._tenancies.values():
+        for tenancy in (*self._tenancies.values(), *self._resealed):
             tenancy.close()
         for store in self.stores.all():
             store.close()
@@ -296,3 +328,13 @@ class Vault:
     ) -> None:
         """Close at its end."""
         self.close()
+
+
+def _demand_whole(tenancy: Tenancy) -> None:
+    """Demand every key.
+
+    Raises:
+        Denied: This node has some alone.
+    """
+    if not tenancy.keys.whole:
+        raise Denied("this node serves masked reads only", code="audience_denied", remedy="ask a whole node")

@@ -206,6 +206,7 @@ class Writing:
 
     def sweep(self) -> int:
         """Take what a crashed write left unconfirmed past its deadline; returns how many versions."""
+        self._t.demand_schema()
         return self._deriver.sweep()
 
 

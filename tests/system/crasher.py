@@ -37,10 +37,10 @@ class Task(msgspec.Struct):
     """What to do and where to die.
 
     Attributes:
-        do: `import`, `read`, `purge`, `hold` or `nothing`.
+        do: `import`, `read`, `purge`, `hold`, `schema` or `nothing`.
         die: Before which step, counted from 0; beyond the last means not at all.
         out: A file to which every released disclosure's entry is written, one index a line.
-        args: The import file; or the ids; or the plan.
+        args: The import file; or the ids; or the plan; or the own schema's text.
     """
 
     folder: str
@@ -113,6 +113,8 @@ def act(vault: Vault, task: Task, steps: Steps) -> None:
     elif task.do == "hold":
         hold = Hold(number="H-9", authority="法院", until="2050-01-01")
         vault.erasing().add_hold(token, task.args, hold)
+    elif task.do == "schema":
+        vault.resealing(task.args[0]).apply(token)
     steps.say("done")
 
 

@@ -22,6 +22,8 @@ from vault.intake.layouts import (
     MANDATORY,
     QUALIFIED,
     kind_of,
+    layouts,
+    parts_of,
     required,
     type_of,
 )
@@ -154,7 +156,7 @@ def aliases(schema: Schema, kind: str) -> dict[str, list[str]]:
     """The titles that lead to each target of a layout, for people: the target first, then the aliases."""
     known = _known(schema, kind)
     table: dict[str, list[str]] = {}
-    for part in _parts(kind):
+    for part in _parts(schema, kind):
         for target in _targets(schema, kind, part):
             titles = dict.fromkeys((target, *_of_table(kind, part, target)))
             table[target] = [title for title in titles if known[_key(title)] == target]
@@ -178,15 +180,16 @@ def _of_table(layout: str, part: str, target: str) -> tuple[str, ...]:
     return (*_aliases().get(part, {}).get(field, ()), *bare)
 
 
-def _parts(layout: str) -> tuple[str, ...]:
-    if layout not in LAYOUTS:
+def _parts(schema: Schema, layout: str) -> tuple[str, ...]:
+    known = layouts(schema)
+    if layout not in known:
         raise Invalid(
             "no import for this kind",
             code="invalid_kind",
             field="kind",
-            remedy="use one of: " + ", ".join(LAYOUTS),
+            remedy="use one of: " + ", ".join(known),
         )
-    return LAYOUTS[layout]
+    return known[layout]
 
 
 def _targets(schema: Schema, layout: str, part: str) -> list[str]:
@@ -196,7 +199,7 @@ def _targets(schema: Schema, layout: str, part: str) -> list[str]:
     """
     fields = [f"{part}.{field}" for field in schema.kind(kind_of(part)).fields if not field.endswith("_band")]
     computing = [target for target in COMPUTING if target.rpartition(".")[0] == part]
-    if part == LAYOUTS[layout][0]:
+    if part == parts_of(layout)[0]:
         return fields + computing
     first = layout == "borrower" and part == "loan"
     return [
@@ -207,7 +210,7 @@ def _targets(schema: Schema, layout: str, part: str) -> list[str]:
 def _known(schema: Schema, layout: str) -> dict[str, str]:
     """Targets by folded header. The first to claim a title keeps it, so `name` is the borrower's."""
     table: dict[str, str] = {}
-    targets = [(part, target) for part in _parts(layout) for target in _targets(schema, layout, part)]
+    targets = [(part, target) for part in _parts(schema, layout) for target in _targets(schema, layout, part)]
     for _, target in targets:
         table[_key(target)] = target
     for part, target in targets:
@@ -317,7 +320,7 @@ def missing_required(columns: Sequence[Column], schema: Schema, kind: str) -> li
     begun = {target.rpartition(".")[0] for target in present}
     return [
         target
-        for number, part in enumerate(_parts(kind))
+        for number, part in enumerate(_parts(schema, kind))
         if number < MANDATORY.get(kind, 1) or part in begun
         for target in required(schema, part)
         if not present.intersection((target, *INSTEAD.get(target, ()))) and not _named_elsewhere(target, kind)
@@ -338,5 +341,5 @@ def _check_required(columns: list[Column], schema: Schema, kind: str) -> None:
 def _named_elsewhere(target: str, layout: str) -> bool:
     """Whether a case number is another part's to give."""
     part, _, field = target.rpartition(".")
-    gives = "loan" if layout == "borrower" else LAYOUTS[layout][0]
+    gives = "loan" if layout == "borrower" else parts_of(layout)[0]
     return field == "case_number" and part != gives

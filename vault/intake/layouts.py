@@ -25,6 +25,17 @@ LAYOUTS: Final[Mapping[str, tuple[str, ...]]] = {
 `result` is what an agency sends back (回盘). The other layouts are named for the kind they lead with.
 """
 
+
+def layouts(schema: Schema) -> Mapping[str, tuple[str, ...]]:
+    """The layouts there are under a schema: the shipped ones, and one for each kind of a vault's own."""
+    return {**LAYOUTS, **{name: (name,) for name, kind in schema.kinds.items() if kind.keep_like}}
+
+
+def parts_of(layout: str) -> tuple[str, ...]:
+    """The parts of a layout; a kind of a vault's own is the one part of its own."""
+    return LAYOUTS.get(layout, (layout,))
+
+
 MANDATORY: Final[Mapping[str, int]] = {"borrower": 2}
 """How many of a layout's parts every row must fill; 1 unless named here. The rest stand where filled."""
 QUALIFIED: Final = frozenset(

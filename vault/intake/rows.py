@@ -20,11 +20,11 @@ from vault.intake.headers import Column
 from vault.intake.layouts import (
     COMPUTING,
     DATA_DATE,
-    LAYOUTS,
     MANDATORY,
     OVERDUE_DAYS,
     UNITS,
     kind_of,
+    parts_of,
     required,
     type_of,
 )
@@ -142,7 +142,7 @@ class Builder:
 
         Args:
             schema: Types and required fields.
-            kind: A key of `LAYOUTS`.
+            kind: A layout.
             columns: As `headers.match` gives them.
             today: The day of the import, Asia/Shanghai.
             dated: The day the file's figures are of, where no column says so; today unless given.
@@ -153,9 +153,9 @@ class Builder:
         self._dated = dated or today
         self._titles = {column.target: column.title for column in columns if column.target}
         self._cells = [_cell(schema, column, column.target) for column in columns if column.target]
-        self._parts = {name: _part(schema, name) for name in LAYOUTS[kind]}
-        self._always = LAYOUTS[kind][: MANDATORY.get(kind, 1)]
-        self._giver = "loan" if kind == "borrower" else LAYOUTS[kind][0]
+        self._parts = {name: _part(schema, name) for name in parts_of(kind)}
+        self._always = parts_of(kind)[: MANDATORY.get(kind, 1)]
+        self._giver = "loan" if kind == "borrower" else parts_of(kind)[0]
         self._spare = kind == "result"
         self._destroyed: set[int] = set()
         self._ordinals = computing.Ordinals()

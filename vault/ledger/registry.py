@@ -7,7 +7,7 @@ add a principal nor bring back a revoked one (SECURITY.md, "the ledger's DBA").
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 from vault.crypto.encoding import encode
 from vault.errors import NotFound, Tampered
 from vault.model import Word
+from vault.schema import Laid, Schema, laid
 
 LABEL: Final = "cvault/registry/v1"
 W = TypeVar("W", bound=Word)
@@ -123,6 +124,42 @@ class PolicyInForce(Word):
     hash: str
 
 
+class SchemaInForce(Word):
+    """The schema that this tenant's records are sealed under; a change of it is carried out, then holds.
+
+    Attributes:
+        hash: `Schema.hash` of the whole. own: `Schema.own`, of what the vault's own file adds.
+        state: `applied`, or `applying` while records are sealed anew; `kinds` then still says what was.
+        kinds: How the fields of each kind are laid out.
+        retired: Numbers by field by kind of all that was ever retired: they are never given again.
+        waiting: Kinds of which records have still to be sealed anew: those under hold, or damaged.
+    """
+
+    id: str
+    hash: str
+    own: str
+    state: str
+    kinds: dict[str, dict[str, Laid]]
+    retired: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+
+
+def in_force(schema: Schema, retired: Mapping[str, Mapping[str, int]] | None = None) -> SchemaInForce:
+    """A schema's row once it is applied; `retired` are the numbers that were retired before."""
+    gone = {kind: dict(numbers) for kind, numbers in (retired or {}).items()}
+    for kind in schema.kinds.values():
+        if kind.retired:
+            gone[kind.name] = gone.get(kind.name, {}) | {f.name: f.number for f in kind.retired.values()}
+    return SchemaInForce(
+        id="schema",
+        hash=schema.hash,
+        own=schema.own,
+        state="applied",
+        kinds={kind.name: laid(kind) for kind in schema.kinds.values()},
+        retired=gone,
+    )
+
+
 KINDS: Final[dict[str, type[Word]]] = {
     "principal": Principal,
     "revocation": Revocation,
@@ -130,6 +167,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "plan": Plan,
     "contract": Contract,
     "policy": PolicyInForce,
+    "schema": SchemaInForce,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 

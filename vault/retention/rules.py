@@ -151,11 +151,17 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
         rules: In the file's order.
         versions: Rules for superseded versions, likewise.
         digest: SHA-256 (hex) of the file's text; a plan names the rules it was made under by it.
+        like: Kinds of a vault's own, each with the shipped kind whose rules govern it.
     """
 
     rules: tuple[Rule, ...]
     versions: tuple[Superseded, ...] = ()
     digest: str = ""
+    like: tuple[tuple[str, str], ...] = ()
+
+    def governed_as(self, kind: str) -> str:
+        """The kind whose rules govern a kind: itself, unless it is a vault's own."""
+        return dict(self.like).get(kind, kind)
 
     def applicable(self, kind: str, profile: str) -> Applicable:
         """Return the rules for one kind in one profile.
@@ -163,7 +169,7 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
         Raises:
             ConfigError: No ceiling covers it: such a record would be kept without end (PIPL 19).
         """
-        return _applicable(self, kind, profile)
+        return _applicable(self, self.governed_as(kind), profile)
 
     def superseded(self, kind: str) -> Period:
         """How long a replaced version of a record of this kind is kept.
@@ -179,6 +185,7 @@ class RuleSet(Word, kw_only=True, cache_hash=True):
         Raises:
             ConfigError: None does.
         """
+        kind = self.governed_as(kind)
         for one in self.versions:
             if kind in one.kinds or "*" in one.kinds:
                 return one
