@@ -19,7 +19,7 @@ from vault.keeping import Held
 from vault.matching import Incoming, Matcher, Matches, Rows
 from vault.model import Draft, State, Word
 from vault.opening import RETRIES, Opener
-from vault.preparing import Key
+from vault.preparing import REF, Key
 from vault.stores.errors import ShelfMoved
 from vault.tenancy import Tenancy
 
@@ -85,7 +85,7 @@ class Verdict(Word):
         status: `equal`, `differing`, `missing`, or `restricted`: stored and protected, so not opened
             (PIPL 47 ¶2).
         fields: Names that differ, sorted; `cases` if the record isn't known to belong to the draft's case,
-            `subject` if it belongs to another borrower than its row's.
+            `subject` if it belongs to another borrower than its row's. None where the record differed before.
     """
 
     status: str
@@ -100,8 +100,15 @@ class Comparer:
         self._matcher = Matcher(tenancy)
         self._opener = Opener(tenancy)
 
-    def compare(self, rows: Sequence[tuple[Draft, ...]]) -> list[tuple[Verdict, ...]]:
+    def compare(
+        self, rows: Sequence[tuple[Draft, ...]], differed: set[str] | None = None
+    ) -> list[tuple[Verdict, ...]]:
         """One verdict for each draft, by row; every compared payload was opened for it.
+
+        Args:
+            rows: The drafts of each row.
+            differed: The records that have differed before; kept current. They are not compared again: a
+                source with one guess a row would find out what a record holds.
 
         Raises:
             Tampered: A record or the index is not what the vault wrote.
@@ -109,35 +116,43 @@ class Comparer:
         """
         verdicts: list[tuple[Verdict, ...]] = []
         for group in self._matcher.groups([Incoming(drafts=row) for row in rows]):
-            verdicts += self._patiently(group)
+            verdicts += self._patiently(group, set() if differed is None else differed)
         return verdicts
 
-    def _patiently(self, group: Rows) -> list[tuple[Verdict, ...]]:
+    def _patiently(self, group: Rows, differed: set[str]) -> list[tuple[Verdict, ...]]:
         try:
-            return self._compare(group)
+            return self._compare(group, differed)
         except Unavailable as error:
             if error.code != "busy":
                 raise
         with self._t.stores.index.turn(self._t.name):  # a writer was at it: wait for it to be done
-            return self._compare(group)
+            return self._compare(group, differed)
 
-    def _compare(self, group: Rows) -> list[tuple[Verdict, ...]]:
+    def _compare(self, group: Rows, differed: set[str]) -> list[tuple[Verdict, ...]]:
         matches = self._matcher.of(group)
-        olds = [[_old(matches, d, keys) for d, keys in zip(r.drafts, r.keys, strict=True)] for r in group]
+        olds = [
+            [_old(matches, d, keys, differed) for d, keys in zip(r.drafts, r.keys, strict=True)]
+            for r in group
+        ]
         open_ = {
             old.row.record
             for found in olds
             for old in found
             if isinstance(old, Held) and old.facts.state == State.ACTIVE
         }
-        stored = self._stored(sorted(open_))
-        return [
+        stored = self._stored(sorted(open_ - differed))
+        verdicts = [
             tuple(
-                self._verdict(_named(matches, draft, old), old, stored, _owner(row.drafts, found))
+                self._verdict(_named(matches, draft, old), old, stored, _owner(row.drafts, found), differed)
                 for draft, old in zip(row.drafts, found, strict=True)
             )
             for row, found in zip(group, olds, strict=True)
         ]
+        for row, said, found in zip(group, verdicts, olds, strict=True):
+            for keys, verdict, old in zip(row.keys, said, found, strict=True):
+                if verdict.status == DIFFERING:
+                    differed |= _marks(keys) | ({old.row.record} if isinstance(old, Held) else set())
+        return verdicts
 
     def _stored(self, records: Sequence[str]) -> dict[str, tuple[Draft, Held]]:
         for _ in range(RETRIES - 1):
@@ -153,6 +168,7 @@ class Comparer:
         old: Held | Verdict | None,
         stored: dict[str, tuple[Draft, Held]],
         owner: str | None,
+        differed: set[str],
     ) -> Verdict:
         if isinstance(old, Verdict):
             return old
@@ -160,6 +176,8 @@ class Comparer:
             return Verdict(status=MISSING)
         if old.facts.state != State.ACTIVE:
             return Verdict(status=RESTRICTED)
+        if old.row.record in differed:
+            return Verdict(status=DIFFERING)
         if old.row.record not in stored:  # erased since it was matched
             return Verdict(status=MISSING)
         held, now = stored[old.row.record]
@@ -204,7 +222,7 @@ class Comparison:
 
     def _differences(self, draft: Draft, verdict: Verdict) -> Iterator[Difference]:
         key = "" if draft.ref is None else mac.handle(self._key, "migrate", draft.kind, draft.ref).hex()
-        names = verdict.fields if verdict.status == DIFFERING else ("",) * (verdict.status != EQUAL)
+        names = verdict.fields or ("",) * (verdict.status != EQUAL)
         for name in names:
             yield Difference(
                 row=draft.row,
@@ -236,8 +254,15 @@ def _named(matches: Matches, draft: Draft, old: Held | Verdict | None) -> Draft:
     return matches.named(draft, old) if isinstance(old, Held) else draft
 
 
-def _old(matches: Matches, draft: Draft, keys: Sequence[Key]) -> Held | Verdict | None:
-    """The record that a draft is about, or the verdict that it names two different people."""
+def _marks(keys: Sequence[Key]) -> set[str]:
+    """What a record that differed is known by, where a wrong ID number hides which it is."""
+    return {digest.hex() for _, field, digest in keys if field == REF}
+
+
+def _old(matches: Matches, draft: Draft, keys: Sequence[Key], differed: set[str]) -> Held | Verdict | None:
+    """The record that a draft is about, or the verdict: it names two different people, or has differed."""
+    if not differed.isdisjoint(_marks(keys)):
+        return Verdict(status=DIFFERING)
     try:
         return matches.old(draft, keys)
     except Invalid as error:

@@ -156,9 +156,10 @@ class Writing:
             pass
         with Report(report, {"compared": True, "unknown": list(export.unknown)}) as written:
             tally = Comparison(self._t.keys.handle_key, written)
+            differed: set[str] = set()
             for chunk in pages(export.rows(), CHUNK_ROWS):
                 good = [row for row in chunk if not row.rejections]
-                found = self._comparer.compare([row.drafts for row in good])
+                found = self._comparer.compare([row.drafts for row in good], differed)
                 if good:
                     span = f"compared rows {chunk[0].number}-{chunk[-1].number}"
                     self._taker.log(grant, "verify", [draft for row in good for draft in row.drafts], span)

@@ -178,3 +178,15 @@ def test_a_verdict_for_each_draft(made: Made) -> None:
     rows = [row.drafts for row in export.rows()]
     found = Comparer(tenancy).compare(rows)
     assert found == [(Verdict(status="equal"),) * 3] * 2
+
+
+@pytest.mark.parametrize(("column", "guess"), [("手机", "1395550000{}"), ("证件号", "11010519491231002X")])
+def test_a_source_of_guesses_learns_one_answer(
+    made: Made, monkeypatch: pytest.MonkeyPatch, column: str, guess: str
+) -> None:
+    """A record that has differed is not compared again in this run, whatever page: no trying of numbers."""
+    monkeypatch.setattr("vault.writing.CHUNK_ROWS", 2)
+    guesses = [borrower(1) | {column: guess.format(n)} for n in range(4)]
+    assert counts(compare(made, [borrower(0), *guesses, borrower(1)])) == {"equal": 1, "differing": 5}
+    assert {line["row"] for line in report(made) if line["field"].startswith("borrower.")} == {2}
+    assert [line["row"] for line in report(made) if line["field"] == "borrower"] == [3, 4, 5, 6]
