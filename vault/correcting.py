@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.errors import Denied, Invalid, NotFound
-from vault.intake import computing
 from vault.intake.records import Given, draft_of
 from vault.journal import Page
 from vault.keeping import Held
 from vault.model import Draft, Facts, Grant
 from vault.opening import Opener
 from vault.preparing import Ready
-from vault.remembering import Memory
+from vault.remembering import Memory, computed
 from vault.schema import KindSpec
 from vault.stocking import Stocker
 from vault.tenancy import Tenancy
@@ -85,7 +84,11 @@ class Corrector:
         return self._stocker.succeed(new, held, facts, self._t.clock(), ends, notes=notes), names
 
     def _draft(self, spec: KindSpec, old: Draft, changes: Changes) -> Draft:
-        kept = {name: text for name, text in old.values.items() if name not in self._computed(spec, old)}
+        kept = {
+            name: text
+            for name, text in old.values.items()
+            if name not in computed(spec, old.values, self._t.today())
+        }
         joined = {name: text for name, text in {**kept, **changes}.items() if text is not None}
         return self._again(spec, old, joined)
 
@@ -93,21 +96,9 @@ class Corrector:
         given = Given(kind=spec.name, values=values, ref=old.ref)
         return draft_of(given, self._t.schema, self._t.today())
 
-    def _computed(self, spec: KindSpec, old: Draft) -> set[str]:
-        """The fields that the others give: they follow a correction.
-
-        A computed field that a source gave stays as it is: no others give it, or they give another value. The
-        day an overdue began came from days overdue that nobody stores.
-        """
-        names = {name for name, field in spec.fields.items() if field.derived and name in old.values}
-        found = {name: text for name, text in old.values.items() if name not in names}
-        for _ in computing.derive(spec, found, self._t.today()):
-            pass  # a day to come, say, is judged when the whole is
-        return {name for name in names if found.get(name) == old.values[name]}
-
     def _anchors(self, held: Held, spec: KindSpec, old: Draft, new: Draft) -> dict[str, str]:
         """The days retention counts from: those the old values gave go, those the new ones give come."""
-        plain = {n: v for n, v in old.values.items() if n not in self._computed(spec, old)}
+        plain = {n: v for n, v in old.values.items() if n not in computed(spec, old.values, self._t.today())}
         given = self._again(spec, old, plain).anchors.keys() - {"imported_on"}
         kept = {name: day for name, day in held.facts.anchors.items() if name not in given}
         return new.anchors | kept

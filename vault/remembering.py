@@ -13,6 +13,7 @@ They are sealed under the record's own secret, so they die with it; a digest nee
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -20,10 +21,12 @@ import msgspec
 from vault.crypto import mac
 from vault.crypto.encoding import encode
 from vault.crypto.wrap import WrappingKey
+from vault.errors import Invalid
 from vault.intake import computing
 from vault.keeping import Held
 from vault.model import Draft
 from vault.opening import Opener
+from vault.schema import KindSpec
 from vault.tenancy import Tenancy
 
 LABEL: Final = "cvault/corrected/v1"
@@ -63,8 +66,9 @@ class Memory:
 
         A field's first value, the source's, stays noted through further corrections, until one restores it.
         """
-        notes = self.notes(held)
-        for name in old.values.keys() | new.values.keys():
+        notes, spec, today = self.notes(held), self._t.schema.kind(held.kind), self._t.today()
+        follow = computed(spec, old.values, today) | computed(spec, new.values, today)
+        for name in (old.values.keys() | new.values.keys()) - follow:
             was, now = old.values.get(name), new.values.get(name)
             if was == now:
                 continue
@@ -78,7 +82,11 @@ class Memory:
         return bool(held.facts.corrected) and self.notes(held).get(field) == self._note(held, field, value)
 
     def applied(self, draft: Draft, held: Held) -> tuple[Draft, Notes]:
-        """A draft with the corrections that hold against it, and the notes that stay: not those of news."""
+        """A draft with the corrections that hold against it, and the notes that stay: not those of news.
+
+        Raises:
+            Invalid: The corrections and the news contradict each other.
+        """
         notes = self.notes(held)
         if not notes or draft.expect is not None:
             return draft, {}
@@ -88,12 +96,21 @@ class Memory:
             for name, note in notes.items()
             if name not in draft.values or note == self._note(held, name, draft.values[name])
         }
-        joined = {**draft.values, **{name: stands[name] for name in kept if name in stands}}
-        values = {name: text for name, text in joined.items() if name not in kept or name in stands}
+        values = self._joined(draft, {name: stands.get(name) for name in kept})
         gone = computing.own_anchors(draft.kind, draft.values).keys()
         anchors = {name: day for name, day in draft.anchors.items() if name not in gone}
         anchors |= computing.own_anchors(draft.kind, values)
         return msgspec.structs.replace(draft, values=values, anchors=anchors), kept
+
+    def _joined(self, draft: Draft, corrections: Mapping[str, str | None]) -> dict[str, str]:
+        """A draft's values with some in place of others, and anew what follows from them."""
+        spec, today = self._t.schema.kind(draft.kind), self._t.today()
+        follow = computed(spec, draft.values, today)
+        joined: dict[str, str | None] = {n: v for n, v in draft.values.items() if n not in follow}
+        values = {name: text for name, text in {**joined, **corrections}.items() if text is not None}
+        for field, error in computing.derive(spec, values, today):
+            raise Invalid(error.message, code=error.code, field=f"{spec.name}.{field}", remedy=error.remedy)
+        return values
 
     def _note(self, held: Held, field: str, value: str | None) -> str:
         spec = self._t.schema.kind(held.kind).field(field)
@@ -106,3 +123,16 @@ class Memory:
 
     def _context(self, record: str, version: int) -> bytes:
         return encode(LABEL, self._t.name, record, version)
+
+
+def computed(spec: KindSpec, values: Mapping[str, str], today: date) -> set[str]:
+    """The fields that the others give: they follow a correction.
+
+    A computed field that a source gave stays as it is: no others give it, or they give another value. The day
+    an overdue began came from days overdue that nobody stores.
+    """
+    names = {name for name, field in spec.fields.items() if field.derived and name in values}
+    found = {name: text for name, text in values.items() if name not in names}
+    for _ in computing.derive(spec, found, today):
+        pass  # a day to come, say, is judged when the whole is
+    return {name for name in names if found.get(name) == values[name]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,9 +122,9 @@ def test_whoever_names_the_version_is_believed(made: Made) -> None:
 def test_a_retried_write_is_unchanged_after_a_correction(made: Made) -> None:
     """A writer's key still finds its record, and the same content again is no other content."""
     tenancy = made.vault.tenancy()
-    values = '{"case_number":"%s","due_on":"2026-04-01","amount":"5","note":"甲"}'
-    text = '{"kind":"promise","key":"k1","values":' + values + "}"
-    drafts = drafts_of((text % ROW["案件编号"]).encode(), tenancy.schema, tenancy.today())
+    values = {"case_number": ROW["案件编号"], "due_on": "2026-04-01", "amount": "5", "note": "甲"}
+    text = json.dumps({"kind": "promise", "key": "k1", "values": values})
+    drafts = drafts_of(text.encode(), tenancy.schema, tenancy.today())
     token = made.token("importer")
     (record,) = made.vault.writing().write(token, drafts).records
     correct(made, record, note="乙")
@@ -154,3 +155,25 @@ def test_what_was_corrected_away_is_in_no_store(made: Made) -> None:
     assert notes
     assert b"phone" not in notes
     assert not leaks(bodies, {ROW["手机"], OTHER})
+
+
+def test_what_is_computed_follows_the_news(made: Made) -> None:
+    """A balance that was corrected, then changed by the source: its band is the new balance's."""
+    loan = f"loan:{ROW['案件编号']}"
+    before = stands(made, loan)["outstanding_band"]
+    correct(made, loan, outstanding="900000.00")
+    assert made.load([ROW]).stored == {}
+    assert stands(made, loan)["outstanding_band"] != before
+    made.load([ROW | {"欠款余额": "73001.00"}])
+    assert (stands(made, loan)["outstanding"], stands(made, loan)["outstanding_band"]) == ("73001.00", before)
+
+
+def test_corrections_and_news_may_not_contradict(made: Made) -> None:
+    """Instalments paid were corrected, now the source has fewer in all: the row is refused."""
+    loan, row = f"loan:{ROW['案件编号']}", ROW | {"总期数": "12", "已还期数": "3"}
+    made.load([row])
+    correct(made, loan, instalments_paid="10")
+    before = stands(made, loan)
+    assert before["instalments_left"] == "2"
+    assert made.load([row | {"总期数": "6"}]).rejected == 1
+    assert stands(made, loan) == before

@@ -185,3 +185,11 @@ def test_a_row_that_names_two_people_is_refused(made: Made) -> None:
     assert made.load([mixed]).rejected == 1
     assert [held(made, r).facts.version for r in records] == [1, 1]
     assert made.ids([ROW, other]) == records
+
+
+def test_a_day_that_comes_later_reaches_unchanged_records(made: Made) -> None:
+    """A debt settled changes nothing in a contact person's record, and makes it due all the same."""
+    person = found(made, f"contact_person:{ROW['案件编号']}/1")
+    assert made.load([ROW | {"结清日期": "2026-03-15"}]).stored == {"loan": 1}
+    facts = held(made, person).facts
+    assert (facts.version, facts.anchors["settled_on"]) == (1, "2026-03-15")
