@@ -270,7 +270,7 @@ def task_of(
 ) -> Task:
     """What a workshop needs for one file. Rows that hang on a stored loan can't be made ready beforehand."""
     return Task(
-        keys=keys.to_bytes(), schema=schema, rules=rules, profile=profile, layout=layout, ends=dict(ends),
+        keys=keys.for_sealing(), schema=schema, rules=rules, profile=profile, layout=layout, ends=dict(ends),
         ahead=layout.kind == "borrower",
     )  # fmt: skip
 

@@ -32,6 +32,9 @@ ID_NUMBER: Final = "id_number"
 SUPPRESSION: Final = "suppression"
 """The kind of record that stands for a person who was erased or refused."""
 
+_APART: Final = {REF: "masked", CONTENT: "identity"}
+"""The compartments whose keys these hang on: masked nodes resolve external ids, and may not guess contents."""
+
 Key = tuple[str, str, bytes]
 """Kind, indexed field and digest: what a record can be found by."""
 
@@ -82,7 +85,7 @@ class Preparer:
     def digest(self, kind: str, field: str, value: str) -> bytes:
         """The blind-index digest of a value."""
         spec = self._schema.kind(kind)
-        compartment = "masked" if field in {REF, CONTENT} else spec.fields[field].compartment
+        compartment = _APART.get(field) or spec.fields[field].compartment
         return mac.index_digest(self._keys.index(compartment, kind, field), value)
 
     def content(self, draft: Draft) -> bytes:
@@ -102,7 +105,8 @@ class Preparer:
 
     def suppression(self, identifier: str, value: str) -> bytes:
         """What stays of an erased person's identifier: a digest under a key that no file holds (PIPL 73)."""
-        return mac.handle(self._keys.handle_key, "suppression", identifier, value)
+        key = self._keys.index("identity", SUPPRESSION, CONTENT)  # a masked node must not try numbers through
+        return mac.handle(key, "suppression", identifier, value)
 
     def suppressed_by(self, draft: Draft) -> list[Key]:
         """What would be on the suppression list if the person of a draft were."""

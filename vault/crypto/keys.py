@@ -113,6 +113,16 @@ class TenantKeys:
             msgspec.structs.replace(self._file, compartments=kept, issuer_seed=None, audit_private=None)
         )
 
+    def for_sealing(self) -> bytes:
+        """A key file's content for a process that seals and does nothing else.
+
+        It can't issue tokens, open entries' bodies or sign the log: those seeds are left out or made up.
+        """
+        spared = msgspec.structs.replace(
+            self._file, issuer_seed=None, audit_private=None, log_seed=token_bytes(32)
+        )
+        return msgspec.json.encode(spared)
+
     @property
     def held(self) -> frozenset[str]:
         """The compartments whose key this node holds."""
