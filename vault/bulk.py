@@ -29,7 +29,7 @@ from vault.crypto.ids import neighbourhood
 from vault.crypto.keys import TenantKeys
 from vault.errors import Unavailable
 from vault.intake import PEEK, Export, Layout, Rejection, row_of
-from vault.intake.source import Record
+from vault.intake.source import Record, spare_environment
 from vault.model import Draft, Quiet
 from vault.preparing import Preparer, Ready, fresh_row
 from vault.retention.rules import Profile, RuleSet
@@ -151,7 +151,7 @@ class _Piped:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=spare_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         self._made: queue.SimpleQueue[list[Built] | None] = queue.SimpleQueue()
         self._taker = threading.Thread(target=self._take, daemon=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from vault.completing import Covers, beyond
 from vault.crypto import mac
 from vault.errors import Invalid, Unavailable
 from vault.intake.report import Report
@@ -101,7 +102,10 @@ class Comparer:
         self._opener = Opener(tenancy)
 
     def compare(
-        self, rows: Sequence[tuple[Draft, ...]], differed: set[str] | None = None
+        self,
+        rows: Sequence[tuple[Draft, ...]],
+        differed: set[str] | None = None,
+        covers: Covers | None = None,
     ) -> list[tuple[Verdict, ...]]:
         """One verdict for each draft, by row; every compared payload was opened for it.
 
@@ -110,25 +114,27 @@ class Comparer:
             differed: The records that have differed before; kept current. They are not compared again: a
                 source with one guess a row would find out what a record holds.
 
+            covers: What the source has columns for; of the rest it says nothing, so nothing differs there.
+
         Raises:
             Tampered: A record or the index is not what the vault wrote.
             Unavailable: A write is unfinished; retry.
         """
         verdicts: list[tuple[Verdict, ...]] = []
         for group in self._matcher.groups([Incoming(drafts=row) for row in rows]):
-            verdicts += self._patiently(group, set() if differed is None else differed)
+            verdicts += self._patiently(group, set() if differed is None else differed, covers)
         return verdicts
 
-    def _patiently(self, group: Rows, differed: set[str]) -> list[tuple[Verdict, ...]]:
+    def _patiently(self, group: Rows, differed: set[str], covers: Covers | None) -> list[tuple[Verdict, ...]]:
         try:
-            return self._compare(group, differed)
+            return self._compare(group, differed, covers)
         except Unavailable as error:
             if error.code != "busy":
                 raise
         with self._t.stores.index.turn(self._t.name):  # a writer was at it: wait for it to be done
-            return self._compare(group, differed)
+            return self._compare(group, differed, covers)
 
-    def _compare(self, group: Rows, differed: set[str]) -> list[tuple[Verdict, ...]]:
+    def _compare(self, group: Rows, differed: set[str], covers: Covers | None) -> list[tuple[Verdict, ...]]:
         matches = self._matcher.of(group)
         olds = [
             [_old(matches, d, keys, differed) for d, keys in zip(r.drafts, r.keys, strict=True)]
@@ -143,7 +149,9 @@ class Comparer:
         stored = self._stored(sorted(open_ - differed))
         verdicts = [
             tuple(
-                self._verdict(_named(matches, draft, old), old, stored, _owner(row.drafts, found), differed)
+                self._verdict(
+                    _named(matches, draft, old), old, stored, _owner(row.drafts, found), differed, covers
+                )
                 for draft, old in zip(row.drafts, found, strict=True)
             )
             for row, found in zip(group, olds, strict=True)
@@ -169,6 +177,7 @@ class Comparer:
         stored: dict[str, tuple[Draft, Held]],
         owner: str | None,
         differed: set[str],
+        covers: Covers | None,
     ) -> Verdict:
         if isinstance(old, Verdict):
             return old
@@ -181,7 +190,8 @@ class Comparer:
         if old.row.record not in stored:  # erased since it was matched
             return Verdict(status=MISSING)
         held, now = stored[old.row.record]
-        names = {n for n in {*held.values, *draft.values} if held.values.get(n) != draft.values.get(n)}
+        values = draft.values | (beyond(draft, held.values, covers) if covers is not None else {})
+        names = {n for n in {*held.values, *values} if held.values.get(n) != values.get(n)}
         spec = self._t.schema.kind(draft.kind)
         if held.ref != draft.ref:
             names.add(spec.ref or "ref")

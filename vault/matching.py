@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -27,12 +27,14 @@ class Incoming(Quiet, gc=False):
     Attributes:
         ready: The same drafts made ready as new records of new people, if that was done beforehand.
         relationship: The reference of a new relationship with people who were erased before, "" if none.
+        covers: By kind, what the row's file has columns for; None where the drafts are whole records.
         keys: What each draft's record can be found by; filled in by `Matcher.groups`.
     """
 
     drafts: tuple[Draft, ...]
     ready: tuple[Ready, ...] = ()
     relationship: str = ""
+    covers: Mapping[str, frozenset[str]] | None = None
     keys: tuple[list[Key], ...] = ()
 
 

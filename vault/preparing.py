@@ -33,7 +33,7 @@ SUPPRESSION: Final = "suppression"
 """The kind of record that stands for a person who was erased or refused."""
 
 _APART: Final = {REF: "masked", CONTENT: "identity"}
-"""The compartments whose keys these hang on: masked nodes resolve external ids, and may not guess contents."""
+"""Whose keys these hang on: masked nodes resolve external ids, and may not guess contents."""
 
 Key = tuple[str, str, bytes]
 """Kind, indexed field and digest: what a record can be found by."""

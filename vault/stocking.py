@@ -20,6 +20,7 @@ from vault.admitting import (
     check_version,
     rejection,
 )
+from vault.completing import Completer, Covers
 from vault.crypto.ids import neighbourhood, new_id
 from vault.crypto.sign import token_bytes
 from vault.errors import Invalid
@@ -128,6 +129,7 @@ class Stocker:
         self._t = tenancy
         self._matcher = Matcher(tenancy)
         self._memory = Memory(tenancy)
+        self._completer = Completer(tenancy)
 
     def store(self, rows: Rows, log: Log) -> Stocked:
         """Store rows, each whole or refused; `log` admits the writer and makes the entry durable first."""
@@ -212,7 +214,7 @@ class Stocker:
                 subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
             check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
-            steps.append(self._step(group.matches.named(draft, old), old, subject, group))
+            steps.append(self._step(group.matches.named(draft, old), old, subject, group, row.covers))
         group.subjects += fresh
         group.steps += steps
         group.left_out += left_out
@@ -244,7 +246,9 @@ class Stocker:
             row = msgspec.structs.replace(row, drafts=drafts, ready=(), keys=tuple(row.keys[n] for n in kept))
         return row, [olds[n] for n in kept], left_out
 
-    def _step(self, draft: Draft, old: Held | None, subject: str, group: _Group) -> _Step:
+    def _step(
+        self, draft: Draft, old: Held | None, subject: str, group: _Group, covers: Covers | None
+    ) -> _Step:
         preparer = self._t.preparer
         if old is None:
             ready = preparer.fresh(draft, subject, group.near, group.now, group.ends)
@@ -256,7 +260,12 @@ class Stocker:
         if draft.kind == "borrower" and len(cases) > 1:
             anchors.pop("settled_on", None)  # the other loans go on: one that is settled ends no purpose
         facts = msgspec.structs.replace(old.facts, cases=cases, anchors=anchors)
-        if old.facts.fingerprint == preparer.fingerprint(draft, self._t.keeping.record_secret(old.row)):
+        secret = self._t.keeping.record_secret(old.row)
+        same = old.facts.fingerprint == preparer.fingerprint(draft, secret)
+        if not same and covers is not None:
+            draft = self._completer.completed(draft, old, covers)
+            same = old.facts.fingerprint == preparer.fingerprint(draft, secret)
+        if same:
             joined = facts if facts != old.facts else None
             return _Step(draft=draft, old=old, ready=None, joined=joined)
         check_once(draft)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -128,7 +128,7 @@ class Taker:
         path = Path(done.report) if done else report
         after = done.rows if done and export.rereads else 0
         with Report(path, header, lasting=resume is not None, mark=done.mark if done else None) as written:
-            tally = _Tally(written, done)
+            tally = _Tally(written, export.layout.covers(), done)
             with Bulk(self._task(export), export, processes=options.processes, after=after) as bulk:
                 bulk.fresh = not options.dry_run
                 for chunk in bulk.chunks(CHUNK_ROWS, self._t.clock):
@@ -167,7 +167,12 @@ class Taker:
                 tally.report.add(row.rejections)
             else:
                 good.append(
-                    Incoming(drafts=row.drafts, ready=row.ready, relationship=options.relationship or "")
+                    Incoming(
+                        drafts=row.drafts,
+                        ready=row.ready,
+                        relationship=options.relationship or "",
+                        covers=tally.covers,
+                    )
                 )
         if options.dry_run or not good:
             return not options.dry_run
@@ -200,7 +205,10 @@ class Taker:
 class _Tally:
     """Counts while an import runs; rejections go straight to the report, so that memory stays flat."""
 
-    def __init__(self, report: Report, done: Progress | None = None) -> None:
+    def __init__(
+        self, report: Report, covers: Mapping[str, frozenset[str]], done: Progress | None = None
+    ) -> None:
+        self.covers = covers
         counts = dict(done.counts) if done else {}
         self.report = report
         self.rows = counts.pop("rows", 0)

@@ -159,7 +159,7 @@ class Writing:
             differed: set[str] = set()
             for chunk in pages(export.rows(), CHUNK_ROWS):
                 good = [row for row in chunk if not row.rejections]
-                found = self._comparer.compare([row.drafts for row in good], differed)
+                found = self._comparer.compare([row.drafts for row in good], differed, export.layout.covers())
                 if good:
                     span = f"compared rows {chunk[0].number}-{chunk[-1].number}"
                     self._taker.log(grant, "verify", [draft for row in good for draft in row.drafts], span)

@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,6 +38,13 @@ from vault.writing import Imported, ImportOptions
 
 Row = dict[str, str]
 PEOPLE: Final = 3
+FOLLOWS: Final = {
+    "overdue_since": {"overdue_days"}, "birth_date": {"id_number"}, "outstanding_band": {"outstanding"},
+    "instalments_left": {"instalments", "instalments_paid"}, "attempted_at": {"moment", "started_at"},
+    "visited_on": {"moment", "started_at"}, "started_at": {"moment", "attempted_at", "visited_on"},
+    "taken_on": {"moment", "taken_at"}, "taken_at": {"moment", "taken_on"},
+}  # fmt: skip
+"""Fields that columns give which are not theirs: where one of these is there, the field is spoken of."""
 KINDS: Final = sorted({part.partition(".")[0] for parts in LAYOUTS.values() for part in parts})
 OWN: Final = {"contact_person", "guarantor"}
 _modest: Final = settings(
@@ -73,7 +81,7 @@ class Ledger:
         self.records: list[Stored] = []
         self._subjects = 0
 
-    def take(self, drafts: Sequence[Draft]) -> tuple[int, int]:
+    def take(self, drafts: Sequence[Draft], covers: Mapping[str, AbstractSet[str]]) -> tuple[int, int]:
         """Take a row; how many records it changes, and how many it leaves as they are.
 
         Raises:
@@ -85,7 +93,9 @@ class Ledger:
             if old is not None and draft.kind not in OWN and old.subject != owner:
                 raise Refused
         drafts = [named(draft, old) for draft, old in zip(drafts, olds, strict=True)]
-        changed = [self._put(draft, old, owner) for draft, old in zip(drafts, olds, strict=True)]
+        changed = [
+            self._put(draft, old, owner, covers[draft.kind]) for draft, old in zip(drafts, olds, strict=True)
+        ]
         return sum(changed), len(changed) - sum(changed)
 
     def _one(self, kind: str, **wanted: Any) -> Stored | None:
@@ -119,16 +129,18 @@ class Ledger:
             raise Refused
         return loan.subject
 
-    def _put(self, draft: Draft, old: Stored | None, owner: int) -> bool:
+    def _put(self, draft: Draft, old: Stored | None, owner: int, covered: AbstractSet[str]) -> bool:
         if old is None:
             self.records.append(
                 Stored(draft.kind, draft.ref, draft.content, owner, draft.values, set(draft.cases))
             )
             return True
         old.cases |= set(draft.cases)
-        if (old.ref, old.values) == (draft.ref, draft.values):
+        unsaid = {n for n in old.values if not ({n} | FOLLOWS.get(n, set())) & covered}
+        values = {n: old.values[n] for n in unsaid} | draft.values
+        if (old.ref, old.values) == (draft.ref, values):
             return False
-        old.ref, old.values, old.changes = draft.ref, draft.values, old.changes + 1
+        old.ref, old.values, old.changes = draft.ref, values, old.changes + 1
         return True
 
     def state(self, made: Made) -> list[str]:
@@ -218,7 +230,7 @@ def taken_in(made: Made, ledger: Ledger, path: Path, kind: str) -> None:
             expected[row.number] = {r.code for r in row.rejections}
             continue
         try:
-            new, old = ledger.take(row.drafts)
+            new, old = ledger.take(row.drafts, export.layout.covers())
         except Refused:
             expected[row.number] = {"invalid_ref"}
         else:

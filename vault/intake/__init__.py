@@ -17,7 +17,7 @@ from vault.intake.fold import fold_number
 from vault.intake.headers import Column, match, read_map, title_key
 from vault.intake.headers import _known as known_titles
 from vault.intake.joining import join
-from vault.intake.layouts import type_of
+from vault.intake.layouts import kind_of, type_of
 from vault.intake.report import Report
 from vault.intake.rows import Builder, Rejection, Row, malformed
 from vault.intake.source import Fault, Record, Source
@@ -49,6 +49,15 @@ class Layout(Word):
     columns: list[Column]
     today: dt.date
     dated: dt.date | None = None
+
+    def covers(self) -> dict[str, frozenset[str]]:
+        """By kind, what the columns give: fields, and what others are computed from."""
+        found: dict[str, set[str]] = {}
+        for column in self.columns:
+            if column.target is not None:
+                part, _, name = column.target.rpartition(".")
+                found.setdefault(kind_of(part), set()).add(name)
+        return {kind: frozenset(names) for kind, names in found.items()}
 
     def builder(self, schema: Schema) -> Builder:
         """What builds the rows, one after another."""

@@ -13,7 +13,7 @@ import msgspec
 
 from vault.errors import Invalid
 from vault.intake.parquetchild import LENGTH, Batch, Head, Refusal
-from vault.intake.source import Fault, Record, bad_file, form_of
+from vault.intake.source import Fault, Record, bad_file, form_of, spare_environment
 from vault.model import Word
 
 MAX_FRAME: Final = 1024 * 1024 * 1024
@@ -103,6 +103,7 @@ def _child(path: Path, what: str) -> Iterator[IO[bytes]]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=spare_environment(),
     )
     try:
         yield _stdout(child)

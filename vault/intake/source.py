@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
@@ -119,3 +120,11 @@ def form_of(cells: list[str]) -> str:
     if longest * len(cells) > MAX_LINE and sum(map(len, cells)) > MAX_LINE:
         return LONG_ROW
     return ""
+
+
+_KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+def spare_environment() -> dict[str, str]:
+    """What a helper process is told of the environment: no password that may stand in it."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}
