@@ -102,7 +102,7 @@ class State(Word):
 # --- the process that imports -------------------------------------------------------------------------
 
 
-def work(folder: Path, file: Path) -> None:
+def work(folder: Path, file: Path, *, resume: bool) -> None:
     """Import the file with the token on stdin; say how far it is after every chunk, and the result."""
     credential = Credential.from_json(sys.stdin.buffer.read())
 
@@ -114,6 +114,7 @@ def work(folder: Path, file: Path) -> None:
         done = vault.writing().import_file(
             credential, file, kind="borrower", report=folder / "report.jsonl",
             options=ImportOptions(dated=DATED), counted=say,
+            resume=folder / "progress.json" if resume else None,
         )  # fmt: skip
     say(msgspec.to_builtins(done))
 
@@ -144,8 +145,11 @@ def line(before: Sample, sample: Sample) -> str:
 class Importing:
     """Importing processes of one vault, one after another."""
 
-    def __init__(self, folder: Path, file: Path, credential: Credential, *, shown: bool = False) -> None:
-        """Set up; `shown` prints a line of the table for every sample."""
+    def __init__(
+        self, folder: Path, file: Path, credential: Credential, *, shown: bool = False, resume: bool = False
+    ) -> None:
+        """Set up; `shown` prints a line of the table for every sample, `resume` goes on where one died."""
+        self._more = ["--resume"] if resume else []
         self._folder, self._file, self._shown = folder, file, shown
         self._token = credential.to_json()
 
@@ -161,6 +165,7 @@ class Importing:
             RuntimeError: It failed, or left a process behind.
         """
         command = [sys.executable, "-m", "benchmarks.million", "--work", str(self._folder), str(self._file)]
+        command += self._more
         start, samples, said = time.monotonic(), list[Sample](), None
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -308,7 +313,7 @@ def check(name: str, vault: Vault, identity: Identity, expected: State, numbers:
 # --- the run --------------------------------------------------------------------------------------------
 
 
-def killed(importing: Importing, rows: int, kills: int, dice: random.Random) -> None:
+def killed(importing: Importing, rows: int, kills: int, dice: random.Random, *, resume: bool) -> None:
     """Import, dying `kills` times on the way, each time begun again; and once more, when nothing is new."""
     for number in range(kills):
         at = rows * number // kills + dice.randrange(rows // kills)
@@ -317,6 +322,8 @@ def killed(importing: Importing, rows: int, kills: int, dice: random.Random) -> 
         print(f"  death {number + 1}: {who} killed past {at:,} rows after {ran.seconds:.0f} s", flush=True)
     ran = importing.run()
     print(f"  the end: {ran.seconds:.0f} s, {_short(ran)}", flush=True)
+    if resume:
+        return
     ran = importing.run()
     fresh = sum((ran.done or {})["stored"].values())
     print(f"  once more: {rows / ran.seconds:.0f} unchanged rows/s, {_short(ran)}", flush=True)
@@ -328,8 +335,8 @@ def _short(ran: Ran) -> dict[str, Any]:
     return {name: (ran.done or {}).get(name) for name in ("rows", "stored", "unchanged", "rejected")}
 
 
-def run(folder: Path, rows: int, kills: int, seed: str) -> list[Ran]:
-    """Make the file and the vaults, import, die, compare."""
+def run(folder: Path, rows: int, kills: int, seed: str, *, resume: bool) -> list[Ran]:
+    """Make the file and the vaults, import, die, compare; with `resume` the deaths alone, gone on from."""
     file = write_export(folder / "rows.csv", range(rows))
     print(f"{rows:,} rows, {file.stat().st_size >> 20} MiB, seed {seed}", flush=True)
     vault, identity = Vault.init(folder / "whole", sandbox=True)
@@ -340,6 +347,12 @@ def run(folder: Path, rows: int, kills: int, seed: str) -> list[Ran]:
     dice = random.Random(seed)  # noqa: S311 - chooses where to die
     numbers = dice.sample(range(rows), min(SAMPLES, rows))
 
+    if resume:
+        killed(Importing(folder / "killed", file, credential, resume=True), rows, kills, dice, resume=True)
+        time.sleep(PENDING_LIFE / 1_000_000 + 1)
+        with Vault.open(folder / "killed") as vault:
+            check("killed", vault, identity, of_file(file, vault.tenancy()), numbers)
+        return []
     ran = Importing(folder / "whole", file, credential, shown=True).run()
     print(f"uninterrupted: {ran.seconds:.0f} s, {rows / ran.seconds:.0f} rows/s, {_short(ran)}", flush=True)
     with Vault.open(folder / "whole") as vault:
@@ -348,7 +361,7 @@ def run(folder: Path, rows: int, kills: int, seed: str) -> list[Ran]:
             raise RuntimeError("rows of the file are refused")
         whole = check("uninterrupted", vault, identity, expected, numbers)
     if kills:
-        killed(Importing(folder / "killed", file, credential), rows, kills, dice)
+        killed(Importing(folder / "killed", file, credential), rows, kills, dice, resume=False)
         time.sleep(PENDING_LIFE / 1_000_000 + 1)
         with Vault.open(folder / "killed") as vault:
             rest = check("killed", vault, identity, expected, numbers)
@@ -363,15 +376,18 @@ def main() -> None:
     parser.add_argument("rows", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", default=os.environ.get("CVAULT_SEED", "1"))
+    parser.add_argument(
+        "--resume", action="store_true", help="the deaths alone, each gone on from where it was"
+    )
     parser.add_argument("--dir", type=Path, help="where to make the stores: the disk decides a commit's time")
     parser.add_argument("--json", type=Path, help="also write the uninterrupted import's samples here")
     parser.add_argument("--work", type=Path, nargs=2, metavar=("VAULT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
-        work(*arguments.work)
+        work(*arguments.work, resume=arguments.resume)
         return
     with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="cvault-million-") as folder:
-        ran = run(Path(folder), arguments.rows, arguments.kills, arguments.seed)
+        ran = run(Path(folder), arguments.rows, arguments.kills, arguments.seed, resume=arguments.resume)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(ran)) + b"\n")
     print(" · ".join(machine().values()), f"load {os.getloadavg()[0]:.1f}", sep="\n")
