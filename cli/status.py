@@ -174,6 +174,10 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     except VaultError as error:
         yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
         return
+    try:
+        t.demand_schema()
+    except VaultError as error:
+        yield _finding("error", "schema", f"{tenant}: {error.message}", error.remedy)
     if head.last_t > t.clock() + CLOCK_TOLERANCE:
         yield _finding(
             "error", "clock", f"{tenant}: the clock is behind the log's last entry", "set the clock"

@@ -109,3 +109,14 @@ def test_a_record_that_does_not_open_is_told(cv: Run, sandbox: Path, file: Path)
         connection.execute("DELETE FROM payloads WHERE kind='borrower' AND compartment='contact'")
     done = cv("schema", "apply", file)
     assert (done.code, "don't open and are as they were" in done.err) == (6, True)
+
+
+def test_doctor_tells_of_a_schema_that_is_not_in_force(cv: Run, sandbox: Path, file: Path) -> None:
+    """A file that was put there and not applied is an error with its remedy; once applied it is well."""
+    (sandbox / "schema.toml").write_bytes(file.read_bytes())
+    found = {f["check"]: f for f in cv("doctor", "--json").json["findings"]}
+    assert found["schema"]["level"] == "error"
+    assert "schema apply" in found["schema"]["remedy"]
+    (sandbox / "schema.toml").unlink()
+    assert cv("schema", "apply", file).code == 0
+    assert "schema" not in {f["check"] for f in cv("doctor", "--json").json["findings"]}
