@@ -115,3 +115,20 @@ def test_rows_that_seem_stored_are_not_made_ready(made: Made, monkeypatch: pytes
     assert (done.stored["borrower"], done.unchanged) == (20, 60)
     assert len(shown(made).items) == len(ROWS)
     assert (readied[0], readied[3], readied[-1]) == (True, False, True)
+
+
+def test_a_helper_process_gets_no_password_of_the_environment(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the environment it is told paths and language: a source's password stays behind."""
+    monkeypatch.setenv("CVAULT_SOURCE_PASSWORD", "sesame99")
+    started, seen = subprocess.Popen, []
+
+    def remember(command: list[str], **more: object) -> subprocess.Popen[bytes]:
+        seen.append(more["env"])
+        return started(command, **more)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr("vault.bulk.subprocess.Popen", remember)
+    load(made, 2, ROWS[:3])
+    assert len(seen) == 1
+    assert "sesame99" not in repr(seen)

@@ -11,6 +11,7 @@ from kit import Made, borrowers, leaks, make_vault
 from vault.auditing import Question
 from vault.errors import Denied
 from vault.intake.records import drafts_of
+from vault.preparing import CONTENT, Preparer
 from vault.taking import ImportOptions
 
 ROWS = borrowers(3)
@@ -178,3 +179,14 @@ def test_who_is_still_here_goes_on_being_updated(tmp_path: Path) -> None:
     person = made.vault.tenancy().record_of(f"contact_person:{ROWS[0]['案件编号']}/1") or ""
     made.vault.amending().refuse(made.token("dpo", "subject_request"), person, reason="r")
     assert again(made, [ROWS[0] | {"与本人关系": "同事"}]) == {"contact_person": 1}
+
+
+def test_a_masked_node_cannot_try_numbers_through(made: Made) -> None:
+    """Neither the list's digests nor those of records told by content come without the identity key."""
+    t = made.vault.tenancy()
+    masked = Preparer(t.keys.subset(frozenset({"masked"})), t.schema, t.rules, "agency")
+    assert t.preparer.suppression("id_number", ROWS[0]["证件号"])
+    with pytest.raises(Denied):
+        masked.suppression("id_number", ROWS[0]["证件号"])
+    with pytest.raises(Denied):
+        masked.digest("contact_attempt", CONTENT, "00" * 16)

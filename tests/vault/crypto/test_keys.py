@@ -77,3 +77,15 @@ def test_another_format_is_refused() -> None:
     later = msgspec.json.encode(msgspec.structs.replace(file, format="cvault-keys-2"))
     with pytest.raises(ConfigError):
         TenantKeys.from_bytes(later)
+
+
+def test_a_process_that_seals_holds_no_seed_that_signs() -> None:
+    """It has every compartment's key; it can't issue tokens, open entries or sign this log."""
+    sealing = TenantKeys.from_bytes(KEYS.for_sealing())
+    assert sealing.held == KEYS.held
+    assert sealing.facts_key == KEYS.facts_key
+    assert not sealing.whole
+    for ask in (lambda: sealing.issuer, lambda: sealing.audit_private):
+        with pytest.raises(Denied):
+            ask()
+    assert sealing.log.public != KEYS.log.public
