@@ -46,7 +46,7 @@ REASONS: Final = (
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (
     "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
-    "policy", "key", "tenant", "backup",
+    "policy", "key", "tenant", "backup", "case", "export", "restrict",
 )  # fmt: skip
 """What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
 
@@ -125,6 +125,10 @@ class Grant(Word):
         policy: The policy hash (hex) at issue.
         links: Every link of the chain, the access link first.
         ticket: The reason reference given at issue ("" if none); sealed in bodies, never shown in the tree.
+        issued: µs UTC at which the access link was issued.
+        holders: The raw public key that each link names, one per link; the last must prove itself.
+        issued_to: Who it was issued to, where `principal` is somebody it was handed on to; "" otherwise.
+        evidence: Who handed it to whom, where it was handed on; "" where it wasn't.
     """
 
     tenant: Tenant
@@ -141,6 +145,10 @@ class Grant(Word):
     policy: str
     links: tuple[Link, ...]
     ticket: str = ""
+    issued: int = 0
+    holders: tuple[bytes, ...] = ()
+    issued_to: str = ""
+    evidence: str = ""
 
 
 class Decision(Word):

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from vault.access.conditions import Situation
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
 from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
@@ -32,11 +33,12 @@ from vault.ledger.registry import (
     SchemaInForce,
     in_force,
 )
-from vault.model import Decision, Grant, Happening, View, Who, Whom
+from vault.model import Decision, Facts, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
 from vault.schema_own import FILE, changes
+from vault.standing import Standing, stand
 from vault.stores.index import IndexStore
 from vault.stores.keys import KeyStore
 from vault.stores.ledger import LedgerStore
@@ -119,7 +121,38 @@ class Tenancy:
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
             raise
-        return grant
+        return self._standing(grant)
+
+    def _standing(self, grant: Grant) -> Grant:
+        """The grant as it stands by the registry this node saw last; `admit` asks again under the lock."""
+        try:
+            return stand(self.journal.recent(), self.policy, grant, self.clock()).grant
+        except Denied:
+            pass  # perhaps by what another node has changed since
+        try:
+            return stand(self.journal.registry(), self.policy, grant, self.clock()).grant
+        except Denied as refusal:
+            self.log_denied(grant, refusal.code)
+            raise
+
+    def admit(self, page: Page, grant: Grant, *, spend: bool = True) -> Standing:
+        """Check all that only the ledger knows, under the head's lock, and take one use (DESIGN 6, step 6).
+
+        Args:
+            page: The open page.
+            grant: As `authenticate` gave it.
+            spend: False for the later pages of one request, which is one use however long it takes.
+
+        Raises:
+            Denied: What the grant rests on is gone, the token is revoked, expired or spent.
+        """
+        standing = stand(page.registry, self.policy, grant, page.now)
+        if standing.grant.fields != grant.fields:
+            raise Denied(
+                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
+            )
+        page.admit(grant, spend=spend)
+        return standing
 
     def start(self) -> None:
         """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
@@ -257,7 +290,7 @@ class Tenancy:
         try:
             self.allow(grant, action)
             with self.journal.page() as page:
-                page.admit(grant)
+                self.admit(page, grant)
                 yield grant, page
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
@@ -282,14 +315,42 @@ class Tenancy:
             found = [record for record in found if record in live]
         return next(iter(found), None)
 
-    def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None, action: str) -> Decision:
+    def situation(
+        self, grant: Grant, facts: Facts, *, case: str = "open", approved: frozenset[str] = frozenset()
+    ) -> Situation | None:
+        """What a grant's conditions look at for one record; None where it has none.
+
+        Whether a case is closed is asked under the log's lock, so here it is taken to be open.
+        """
+        if not self.policy.conditions(grant.role, grant.purpose):
+            return None
+        return Situation(
+            now=self.clock(),
+            state=facts.state,
+            anchors=facts.anchors,
+            case=case,
+            region=self.config.settings.region,
+            contract=True,
+            approved=approved,
+        )
+
+    def decide(
+        self,
+        grant: Grant,
+        kind: str,
+        fields: tuple[str, ...] | None,
+        action: str,
+        situation: Situation | None = None,
+    ) -> Decision:
         """Step 2: a view for every field; on a masked node nothing is ever CLEAR.
 
         Raises:
             Denied: Role, purpose, action or token rule it out, or leave nothing of this kind to show.
         """
         ceiling = View.CLEAR if "clear" in self.keys.audiences else View.MASKED
-        decision = self.policy.decide(grant, kind, fields, ceiling=ceiling, action=action)
+        decision = self.policy.decide(
+            grant, kind, fields, ceiling=ceiling, action=action, situation=situation
+        )
         if not decision.compartments:
             raise Denied("no field of this kind may be seen", code="field_denied")
         return decision
