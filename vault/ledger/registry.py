@@ -124,6 +124,20 @@ class SchemaInForce(Word):
     waiting: tuple[str, ...] = ()
 
 
+class BookInForce(Word):
+    """The book of cases as it stands: what vouches for every case (vault.ledger.book, docs/adr/0016).
+
+    Attributes:
+        id: `cases`.
+        root: SHA-256 over the digests of its shards.
+        count: How many cases it holds.
+    """
+
+    id: str
+    root: bytes
+    count: int
+
+
 def in_force(schema: Schema, retired: Mapping[str, Mapping[str, int]] | None = None) -> SchemaInForce:
     """A schema's row once it is applied; `retired` are the numbers that were retired before."""
     gone = {kind: dict(numbers) for kind, numbers in (retired or {}).items()}
@@ -151,6 +165,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "handover": Handover,
     "policy": PolicyInForce,
     "schema": SchemaInForce,
+    "book": BookInForce,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 
