@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from vault.access.policy import Cell, Policy
-from vault.access.policy_file import Finding, unknown_names
+from vault.access.policy_file import Finding
+from vault.access.policy_names import unknown_names
 from vault.errors import ConfigError
 from vault.model import View
 from vault.schema import Schema
