@@ -240,6 +240,16 @@ def day(now: int) -> str:
     return date.fromordinal(_EPOCH_ORDINAL + minutes // _DAY_MINUTES).isoformat()
 
 
+def instant(on: date, at: str) -> int:
+    """The instant (µs UTC) of a day and "HH:MM" in Asia/Shanghai.
+
+    Raises:
+        ValueError: `at` is no time of day.
+    """
+    days = on.toordinal() - _EPOCH_ORDINAL
+    return (days * _DAY_MINUTES + minute(at) - _AHEAD) * _MINUTE_US
+
+
 def _within(condition: Condition, situation: Situation) -> bool:
     now = (situation.now // _MINUTE_US + _AHEAD) % _DAY_MINUTES
     if condition.opens < condition.closes:

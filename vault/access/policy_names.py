@@ -14,6 +14,7 @@ from vault.access.policy_file import (
     ApprovalSpec,
     BreakGlassSpec,
     Finding,
+    Given,
     GrantSpec,
     PolicyFile,
     TrialSpec,
@@ -207,6 +208,14 @@ def _trial(where: str, spec: TrialSpec, schema: Schema) -> Iterator[Finding]:
     if spec.kind in schema.kinds:
         yield from _words(f"{where}.expect", spec.expect, tuple(schema.kinds[spec.kind].fields))
     yield from _words(f"{where}.expect", spec.expect.values(), tuple(View.__members__))
-    yield from _words(f"{where}.given.state", [spec.given.state], tuple(State))
-    if not _is_time(spec.given.at):
-        yield _error(f"{where}.given.at", "no time of day", 'write "HH:MM", 00:00 to 23:59')
+    yield from given_findings(f"{where}.given", spec.given)
+
+
+def given_findings(where: str, given: Given) -> Iterator[Finding]:
+    """What isn't known in a situation that somebody wrote down."""
+    yield from _words(f"{where}.state", [given.state], tuple(State))
+    yield from _words(f"{where}.approved", given.approved, APPROVALS)
+    if not _is_time(given.at):
+        yield _error(f"{where}.at", "no time of day", 'write "HH:MM", 00:00 to 23:59')
+    if not _REGION.fullmatch(given.region):
+        yield _error(f"{where}.region", "no region", "two capitals, ISO 3166-1: CN")
