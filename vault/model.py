@@ -41,7 +41,8 @@ REASONS: Final = (
     "token_expired", "token_revoked", "token_invalid", "uses_spent", "role_denied", "purpose_denied",
     "field_denied", "audience_denied", "restricted", "approval_required", "quiet_hours", "call_cap",
     "attempt_cap", "lookup_cap", "contact_state", "contact_refused", "contract_ended",
-    "attestation_expired", "log_unavailable", "previously_erased",
+    "attestation_expired", "log_unavailable", "previously_erased", "case_closed", "consent_withdrawn",
+    "region_denied", "delegation_denied",
 )  # fmt: skip
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (

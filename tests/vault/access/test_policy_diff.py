@@ -6,7 +6,8 @@ import pytest
 from policykit import DEFAULT, SCHEMA, SMALL, load
 
 from vault.access.policy import sandbox_text
-from vault.access.policy_diff import diff, explain
+from vault.access.policy_diff import diff
+from vault.access.policy_explain import explain
 from vault.errors import Denied
 
 
@@ -44,7 +45,7 @@ def test_same_policy_has_no_difference() -> None:
         (("cap = 200", "cap = 300"),
          "collector + repayment_reminder: may search borrower.phone by 300 values a day (was 200)"),
         (('actions = ["read"]', 'actions = ["read", "list"]'), "legal + legal_action: may list"),
-        (("sandbox = false", "sandbox = true"), "the vault becomes a sandbox: case binding is off"),
+        (("sandbox = false", "sandbox = true"), "the vault becomes a sandbox: case binding and attestations are off"),
         (("parent =", "restricted = true\nparent ="), "negotiation reaches RESTRICTED records"),
         (('purposes = ["legal_action"]\n[purposes', 'purposes = ["legal_action", "negotiation"]\n[purposes'),
          "legal + negotiation: goes together now"),
