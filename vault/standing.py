@@ -71,8 +71,8 @@ def _stand(registry: Registry, policy: Policy, grant: Grant, now: int) -> Standi
     for party in (holder, actor):
         demand_attested(policy, party, grant.role, day)
     bounded, agency = grant, actor.agency or holder.agency
-    for party in dict.fromkeys(p.agency for p in parties if p.agency):
-        contract = demand_contract(registry, party, grant.purpose, day)
+    for engaged in dict.fromkeys(p.agency for p in parties if p.agency):
+        contract = demand_contract(registry, engaged, grant.purpose, day)
         bounded = _bounded(bounded, contract)
     return Standing(
         grant=msgspec.structs.replace(

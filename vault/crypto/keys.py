@@ -52,6 +52,7 @@ class TenantKeys:
         self.handle_key = derive(file.integrity, "handles")
         self.case_key = derive(file.integrity, "cases")
         self.cursors = WrappingKey(derive(file.integrity, "cursors"))
+        self.case_numbers = WrappingKey(derive(file.integrity, "case numbers"))
         self._generations = {name: max(map(int, keys)) for name, keys in file.compartments.items()}
         self._keys = {
             (name, int(generation)): key
