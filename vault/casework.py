@@ -14,7 +14,6 @@ import msgspec
 
 from vault.access.selection import parse_where
 from vault.access.tokens import Credential
-from vault.crypto.encoding import encode
 from vault.errors import Invalid, NotFound
 from vault.identifying import demand_reason
 from vault.journal import Page
@@ -81,7 +80,7 @@ class Casework:
                 return None
             return CaseRow(
                 handle=handle,
-                number=self._sealed(handle, number) if row is None else row.number,
+                number=self._t.keys.seal_case(handle, number) if row is None else row.number,
                 state="open",
                 opened=page.now,
                 changed=page.now,
@@ -128,7 +127,7 @@ class Casework:
         def change(row: CaseRow | None, handle: bytes, number: str, page: Page) -> CaseRow | None:
             if row is None:
                 row = CaseRow(
-                    handle=handle, number=self._sealed(handle, number), state="closed", opened=page.now,
+                    handle=handle, number=self._t.keys.seal_case(handle, number), state="closed", opened=page.now,
                     changed=page.now, by="", reason="", turn=0,
                 )  # fmt: skip
             elif row.state == "closed":
@@ -201,14 +200,6 @@ class Casework:
             contract.demand_in_force(self._t.today().isoformat())
         return found
 
-    def _sealed(self, handle: bytes, number: str) -> bytes:
-        context = encode("cvault/case-number/v1", self._t.name, handle)
-        return self._t.keys.case_numbers.wrap(number.encode(), context)
-
-    def _number(self, row: CaseRow) -> str:
-        context = encode("cvault/case-number/v1", self._t.name, row.handle)
-        return self._t.keys.case_numbers.unwrap(row.number, context).decode()
-
     # --- questions ------------------------------------------------------------------------------------
 
     def cases(
@@ -236,7 +227,7 @@ class Casework:
         rows = self._t.journal.case_rows(ident, state, bytes.fromhex(after), limit)
         return [
             CaseView(
-                number=self._number(row),
+                number=self._t.keys.open_case(row.handle, row.number),
                 state=row.state,
                 holder=row.holder,
                 holder_name=self._t.name_of(registry, row.holder) if row.holder else "",
@@ -288,7 +279,7 @@ class Casework:
         found: dict[str, tuple[str, str, int]] = {}
         after = b""
         while rows := self._t.journal.case_rows("", "open", after, SCAN):
-            found |= {row.handle.hex(): (self._number(row), "", row.priority) for row in rows}
+            found |= {row.handle.hex(): (self._t.keys.open_case(row.handle, row.number), "", row.priority) for row in rows}
             after = rows[-1].handle
         return found
 

@@ -15,7 +15,7 @@ import msgspec
 from vault import approvals
 from vault.config import today
 from vault.crypto import mac
-from vault.errors import Denied, NotFound, VaultError
+from vault.errors import Denied, VaultError
 from vault.items import Item
 from vault.journal import Page
 from vault.ledger.book import CaseRow
@@ -155,7 +155,7 @@ class Gate:
     ) -> None:
         """Refuse the items whose cases are closed, or aren't the caller's where the policy binds it to cases.
 
-        A token that names the case hears `case_closed`; to one that doesn't, the record looks missing.
+        The token names the case, so the caller hears `case_closed`; a record of another case looks missing.
         """
         bound = self._t.policy.case_bound(grant.role, grant.purpose)
         for item in items:
@@ -163,7 +163,7 @@ class Gate:
                 continue
             found = [rows.get(handle) for handle in self.handles(grant, item)]
             if bound and not any(row is not None and _works(row, standing) for row in found):
-                item.refuse(_closed() if grant.cases is not None else NotFound())
+                item.refuse(_closed())
             elif found and all(row is not None and row.state == "closed" for row in found):
                 self._refuse_unless_same(grant, item, asked, action)
 

@@ -27,6 +27,8 @@ from vault.standing import demand_attested, demand_contract, midnight
 DEFAULT_TTL: Final = 15 * 60 * 1_000_000
 MAX_TTL: Final = 12 * 3600 * 1_000_000
 """µs: a shift. Longer work issues again, so that a disabled principal's tokens die soon everywhere."""
+MOST_CASES: Final = 200
+"""Cases a token names when it is issued for all that are assigned: it has to fit into 8 KiB."""
 _MINUTE: Final = 60 * 1_000_000
 KEPT: Final = 400 * 86_400_000_000
 """µs for which a reviewed glass is listed: a year of quarterly reviews."""
@@ -78,7 +80,7 @@ class Issuing(Identifying):
                 attestation is missing, or its agency's contract doesn't cover it.
             Invalid: Longer than `MAX_TTL`.
         """
-        limits = limits or Limits()
+        limits = self._bound(identity, role, purpose, limits or Limits())
         with self._page(identity, role) as page:
             holder = page.registry.get(Principal, identity.principal)
             self._demand_entitled(page, holder, role, purpose, limits)
@@ -86,6 +88,27 @@ class Issuing(Identifying):
             credential = self._signed(page, identity, role, purpose, limits, ticket, ends)
             self._enter_token(page, identity, role, purpose, credential, Whom(ticket=ticket))
         return credential
+
+    def _bound(self, identity: Identity, role: str, purpose: str, limits: Limits) -> Limits:
+        """Where the policy binds the role to cases and none are named: those assigned to the principal now.
+
+        Raises:
+            Invalid: They are too many for a token.
+        """
+        self._t.start()
+        policy = self._t.policy
+        if limits.cases is not None or not policy.holds(role, purpose) or not policy.case_bound(role, purpose):
+            return limits
+        rows = self._t.journal.case_rows(identity.principal, "open", limit=MOST_CASES + 1)
+        if len(rows) > MOST_CASES:
+            raise Invalid(
+                f"more than {MOST_CASES} cases are assigned to this principal",
+                code="invalid_limits",
+                field="cases",
+                remedy="name those to work on now: --cases a,b",
+            )
+        numbers = frozenset(self._t.keys.open_case(row.handle, row.number) for row in rows)
+        return msgspec.structs.replace(limits, cases=numbers) if numbers else limits
 
     def _demand_entitled(
         self, page: Page, holder: Principal, role: str, purpose: str, limits: Limits

@@ -259,7 +259,7 @@ class Builder:
             for field in ("case_number", "place"):
                 if f"{kind}.{field}" in COMPUTING:
                     part.pop(field, None)
-            anchors = shared | computing.own_anchors(kind, part)
+            anchors = shared | computing.own_anchors(kind, part, self._today)
             if kind == "borrower" and ref != case:
                 # A customer can have other loans: one that is settled doesn't end the purpose.
                 anchors.pop("settled_on", None)
