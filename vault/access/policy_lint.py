@@ -222,7 +222,7 @@ def _conditions(policy: Policy) -> Iterator[Finding]:
             ("legal_basis_until", spec.legal_basis_until, "basis"),
             ("pipia", spec.pipia, "pipia"),
         ):
-            if value is not None and asked.get(purpose) and test not in asked[purpose]:
+            if value is not None and test not in asked.get(purpose, {test}):
                 remedy = f'add a condition with test = "{test}" to its grants'
                 yield _warning(f"purposes.{purpose}.{key}", "its day passes unseen: no grant asks", remedy)
             if value is None and test in asked.get(purpose, ()):

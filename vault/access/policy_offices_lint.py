@@ -69,11 +69,10 @@ def _consent(policy: Policy) -> Iterator[Finding]:
         if spec.basis == CONSENT_BASIS and spec.restricted and held:
             message = "rests on consent and reaches RESTRICTED records"
             yield _finding("warning", f"purposes.{purpose}", message, "drop `restricted` (PIPL 15, 47)")
-        if spec.basis == CONSENT_BASIS and held and spec.legal_basis_until is None:
-            message = "rests on consent without saying until when that is asked anew"
-            yield _finding(
-                "warning", f"purposes.{purpose}", message, "write legal_basis_until = DATE (PIPL 14)"
-            )
+        if spec.basis == CONSENT_BASIS and held:
+            message = "rests on consent: its grants give nothing of a record once that is withdrawn"
+            remedy = "see that withdrawals reach the records, or name another basis"
+            yield _finding("warning", f"purposes.{purpose}", message, remedy)
 
 
 def _finding(level: str, where: str, message: str, remedy: str) -> Finding:
