@@ -6,8 +6,6 @@ with the key of their principal file; the vault knows only public keys.
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -18,12 +16,12 @@ import msgspec
 from vault.access import tokens
 from vault.access.tokens import Credential, Limits
 from vault.config import iso_day
-from vault.crypto.ids import new_id
-from vault.crypto.sign import SigningKey, public_jwt_key, token_bytes
-from vault.errors import Denied, Invalid, NotFound, Tampered
+from vault.crypto.sign import SigningKey, token_bytes
+from vault.errors import Denied, Invalid, NotFound
+from vault.identity import PRINCIPAL, Candidate, Identity
 from vault.journal import Page
 from vault.ledger.registry import Approval, Contract, Plan, Principal, Request, Revocation
-from vault.model import ROLES, Happening, Quiet, Who, Whom, Word
+from vault.model import ROLES, Happening, Who, Whom
 from vault.tenancy import Tenancy
 
 DEFAULT_TTL: Final = 15 * 60 * 1_000_000
@@ -32,89 +30,6 @@ MAX_TTL: Final = 12 * 3600 * 1_000_000
 
 
 MAX_NAME: Final = 100
-_PRINCIPAL: Final = re.compile(r"p-[0-9a-z]{26}")
-
-
-class Candidate(Word):
-    """The public half of an identity: what a person hands to an admin to be added (INTERFACE: `public`)."""
-
-    principal: str
-    public: str
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Candidate:
-        """Parse what `principal new` printed.
-
-        Raises:
-            Invalid: It isn't that.
-        """
-        try:
-            candidate = msgspec.json.decode(data, type=cls)
-            candidate.key()
-            if not _PRINCIPAL.fullmatch(candidate.principal):
-                raise ValueError
-        except (msgspec.DecodeError, ValueError):
-            raise Invalid(
-                "not the public half of a principal", code="invalid_principal", remedy="cvault principal new"
-            ) from None
-        return candidate
-
-    def key(self) -> bytes:
-        """The raw Ed25519 public key.
-
-        Raises:
-            Invalid: Not one.
-        """
-        try:
-            raw = base64.urlsafe_b64decode(self.public + "=" * (-len(self.public) % 4))
-            public_jwt_key(raw)
-        except (ValueError, Tampered):
-            raise Invalid(
-                "not a public key", code="invalid_principal", remedy="cvault principal new"
-            ) from None
-        return raw
-
-
-class Identity(Quiet):
-    """A principal with its private key: the content of a principal file (INTERFACE)."""
-
-    principal: str
-    key: str
-
-    @classmethod
-    def fresh(cls) -> Identity:
-        """A new principal id with a new key."""
-        seed = SigningKey.generate().seed
-        return cls(principal=new_id("p"), key=base64.urlsafe_b64encode(seed).rstrip(b"=").decode())
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Identity:
-        """Parse a principal file.
-
-        Raises:
-            Invalid: It isn't one.
-        """
-        try:
-            identity = msgspec.json.decode(data, type=cls)
-            _ = identity.signing
-        except (msgspec.DecodeError, ValueError):
-            raise Invalid("not a principal file", code="invalid_principal", remedy="give --as FILE") from None
-        return identity
-
-    @property
-    def candidate(self) -> Candidate:
-        """The public half, to hand to an admin."""
-        public = base64.urlsafe_b64encode(self.signing.public).rstrip(b"=").decode()
-        return Candidate(principal=self.principal, public=public)
-
-    def to_json(self) -> bytes:
-        """The principal file's content."""
-        return msgspec.json.encode(self)
-
-    @property
-    def signing(self) -> SigningKey:
-        """The private key."""
-        return SigningKey.from_seed(base64.urlsafe_b64decode(self.key + "=="))
 
 
 class Granting:
@@ -193,7 +108,7 @@ class Granting:
             raise Invalid("unknown or missing role", code="invalid_role", field="role", remedy="see --help")
         public = candidate.key()
         if (
-            not _PRINCIPAL.fullmatch(candidate.principal)
+            not PRINCIPAL.fullmatch(candidate.principal)
             or not 0 < len(name) <= MAX_NAME
             or not name.isprintable()
         ):

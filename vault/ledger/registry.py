@@ -26,7 +26,7 @@ class Principal(Word):
     """A person, service or agency that may hold tokens (INTERFACE: principal file).
 
     Attributes:
-        public: Raw Ed25519 public key; the private key never reaches the vault.
+        public: Raw public key, Ed25519 (32 bytes) or P-256 (65); the private key never reaches the vault.
         roles: Roles granted, by somebody else (DESIGN 2; sandbox excepted).
         disabled: Takes effect with the next entry, on every node.
         added: µs UTC. by: Who granted it.
