@@ -156,7 +156,7 @@ def show(
         raise Invalid("no token is named", code="invalid_usage", field="token", remedy="give --in FILE")
     credential = Credential.from_json(call.read(path, "token"))
     with call.open() as vault:
-        grant = vault.tenancy(call.tenant).authentic(credential).grant
+        grant = vault.tenancy(call.tenant).verified(credential.token).grant
     uses = [link.max_uses for link in grant.links if link.max_uses is not None]
     said = {
         "principal": grant.principal,
@@ -197,7 +197,7 @@ def revoke(
         Path | None, typer.Option("--in", metavar="FILE", help="The token file [--token].")
     ] = None,
 ) -> None:
-    """Revoke a token, and with it everything narrowed from it; its holder or an admin may."""
+    """Revoke a token and everything narrowed from it; who it was issued to, or an admin, may."""
     from vault.access.tokens import Credential
 
     path = source or call.token
