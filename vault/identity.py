@@ -1,19 +1,22 @@
-"""Identities: the principal file and its public half (INTERFACE). The vault knows only the public keys."""
+"""Principals outside the vault: the file with the private key, and the public half that an admin adds.
+
+Nothing here needs a vault. docs/formats/token.md 7 has both files.
+"""
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Final
 
 import msgspec
 
 from vault.crypto.ids import new_id
-from vault.crypto.sign import SigningKey, public_jwt_key
-from vault.errors import Invalid, Tampered
+from vault.crypto.sign import ED25519, Signer, fresh_key, private_key, public_key, public_text
+from vault.errors import Invalid
 from vault.model import Quiet, Word
 
 PRINCIPAL: Final = re.compile(r"p-[0-9a-z]{26}")
+"""A principal's id."""
 
 
 class Candidate(Word):
@@ -41,19 +44,17 @@ class Candidate(Word):
         return candidate
 
     def key(self) -> bytes:
-        """The raw Ed25519 public key.
+        """The raw public key: 32 bytes of Ed25519, or an uncompressed P-256 point of 65.
 
         Raises:
             Invalid: Not one.
         """
         try:
-            raw = base64.urlsafe_b64decode(self.public + "=" * (-len(self.public) % 4))
-            public_jwt_key(raw)
-        except (ValueError, Tampered):
+            return public_key(self.public)
+        except Invalid:
             raise Invalid(
                 "not a public key", code="invalid_principal", remedy="cvault principal new"
             ) from None
-        return raw
 
 
 class Identity(Quiet):
@@ -63,10 +64,13 @@ class Identity(Quiet):
     key: str
 
     @classmethod
-    def fresh(cls) -> Identity:
-        """A new principal id with a new key."""
-        seed = SigningKey.generate().seed
-        return cls(principal=new_id("p"), key=base64.urlsafe_b64encode(seed).rstrip(b"=").decode())
+    def fresh(cls, algorithm: str = ED25519) -> Identity:
+        """A new principal id with a new key, "Ed25519" or "P-256".
+
+        Raises:
+            Invalid: Another algorithm.
+        """
+        return cls(principal=new_id("p"), key=fresh_key(algorithm).text)
 
     @classmethod
     def from_json(cls, data: bytes) -> Identity:
@@ -78,21 +82,20 @@ class Identity(Quiet):
         try:
             identity = msgspec.json.decode(data, type=cls)
             _ = identity.signing
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, Invalid):
             raise Invalid("not a principal file", code="invalid_principal", remedy="give --as FILE") from None
         return identity
 
     @property
     def candidate(self) -> Candidate:
         """The public half, to hand to an admin."""
-        public = base64.urlsafe_b64encode(self.signing.public).rstrip(b"=").decode()
-        return Candidate(principal=self.principal, public=public)
+        return Candidate(principal=self.principal, public=public_text(self.signing.public))
 
     def to_json(self) -> bytes:
         """The principal file's content."""
         return msgspec.json.encode(self)
 
     @property
-    def signing(self) -> SigningKey:
+    def signing(self) -> Signer:
         """The private key."""
-        return SigningKey.from_seed(base64.urlsafe_b64decode(self.key + "=="))
+        return private_key(self.key)

@@ -104,11 +104,13 @@ class Link(Word):
         digest: SHA-256 of the link's text; the key of its use counter and of its revocation.
         max_uses: How many uses the link allows, or None for no limit.
         expires: µs UTC after which the link is dead, so its revocation need not be kept longer.
+        ticket: The reason reference given for this link ("" if none): the issue's, or the hand-over's.
     """
 
     digest: bytes
     max_uses: int | None
     expires: int
+    ticket: str = ""
 
 
 class Grant(Word):
@@ -126,7 +128,7 @@ class Grant(Word):
         policy: The policy hash (hex) at issue.
         links: Every link of the chain, the access link first.
         ticket: The reason reference given at issue ("" if none); sealed in bodies, never shown in the tree.
-        issued: µs UTC at which the access link was issued.
+        issued: µs UTC at which link 0 was issued, in whole seconds.
         holders: The raw public key that each link names, one per link; the last must prove itself.
         issued_to: Who it was issued to, where `principal` is somebody it was handed on to; "" otherwise.
         evidence: Who handed it to whom, where it was handed on; "" where it wasn't.

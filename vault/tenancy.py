@@ -16,7 +16,7 @@ import msgspec
 from vault.access.conditions import Situation
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
-from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
+from vault.access.tokens import Credential, TokenCache, Verified, check_holder, check_in_force
 from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
@@ -248,9 +248,23 @@ class Tenancy:
         self._schema_row = row
 
     def authentic(self, credential: Credential) -> Verified:
-        """What a token allows if it is this vault's and the caller holds its key, its time aside."""
-        return self._cache.verify(
-            credential,
+        """What a token allows if it is this vault's and the caller holds its key, its time aside.
+
+        Raises:
+            Denied: `token_invalid`.
+        """
+        verified = self.verified(credential.token)
+        check_holder(verified, credential.key)
+        return verified
+
+    def verified(self, text: str) -> Verified:
+        """What a token allows if it is this vault's, its time aside; who shows it need not be its holder.
+
+        Raises:
+            Denied: `token_invalid`.
+        """
+        return self._cache.authentic(
+            text,
             issuers=self._issuers,
             origin=self.keys.origin,
             tenant=self.name,

@@ -20,7 +20,8 @@ from vault.crypto.provider import LocalKeys, write_private
 from vault.crypto.sign import token_bytes
 from vault.erasing import Erasing
 from vault.errors import ConfigError, Denied
-from vault.granting import Granting, Identity
+from vault.granting import Granting
+from vault.identity import Identity
 from vault.journal import Journal, microseconds
 from vault.keeping import Keeping
 from vault.ledger.note import VKey

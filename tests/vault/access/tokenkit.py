@@ -7,10 +7,11 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.access import links
 from vault.access.tokens import Credential, Limits, Verified, issue, narrow, verify
-from vault.crypto.sign import SigningKey
+from vault.crypto.sign import SigningKey, unb64
 from vault.errors import Denied
 from vault.model import View
 
@@ -68,12 +69,18 @@ def refusal(text: str, **changes: Any) -> str:
 def forged(claims: bytes, *, signer: SigningKey = ISSUER, **headers: Any) -> str:
     """A link that its signer really signed, whatever it says."""
     base = {"typ": links.ACCESS_TYPE, "kid": links.key_id(ISSUER.public)}
-    return jwt.PyJWS().encode(claims, signer.jwt_key, algorithm="EdDSA", headers={**base, **headers})
+    return pyjwt(claims, signer, {**base, **headers})
+
+
+def pyjwt(claims: bytes, signer: SigningKey, headers: dict[str, Any]) -> str:
+    """A link as PyJWT writes it."""
+    private = Ed25519PrivateKey.from_private_bytes(signer.seed)
+    return jwt.PyJWS().encode(claims, private, algorithm="EdDSA", headers=headers)
 
 
 def claims_of(text: str) -> dict[str, Any]:
     """The claims of one link."""
-    found: dict[str, Any] = json.loads(links.unb64(text.split(".")[1]))
+    found: dict[str, Any] = json.loads(unb64(text.split(".")[1]))
     return found
 
 
