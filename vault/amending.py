@@ -25,7 +25,6 @@ from vault.stocking import Stocker
 from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
 
-
 NOTES: Final = {"deceased": "deceased_on", "consent_withdrawn": "consent_withdrawn_on"}
 """What can be noted about a person, and the anchor it sets."""
 

@@ -1,4 +1,4 @@
-"""Approvals: when another person's yes counts, and when it doesn't (four eyes; GB/T 35273-2020 7.1 b, memory).
+"""Approvals: when another person's yes counts, and when it doesn't (four eyes).
 
 What goes wrong with approvals elsewhere is refused here: none at all, one's own, one's own under another name
 or key, that of somebody disabled since, that of a role held through a group, that of an agency's people on

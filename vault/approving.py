@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from vault import approvals
+from vault.approvals import counted, demand_eligible, with_approval, written
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -60,7 +60,7 @@ class Approving(Identifying):
         words = demand_reason(reason)
         with self._page(identity) as page:
             self._prune_requests(page)
-            request = approvals.written(
+            request = written(
                 self._t.policy,
                 what,
                 about,
@@ -90,15 +90,18 @@ class Approving(Identifying):
             NotFound: No such request.
             Denied: It wouldn't count, or the request has ended (`approval_required`).
         """
-        with self._page(identity) as page:
+        with self._page(identity, *self._approvers()) as page:
             found, approver = self._open(page, identity, request)
-            changed = approvals.with_approval(
-                found, Approval(principal=identity.principal, at=page.now)
-            )
+            changed = with_approval(found, Approval(principal=identity.principal, at=page.now))
             page.put(changed)
             role = next((r for r in found.of if r in approver.roles), "")
             self._enter(page, identity, "approve", role, f"{found.what} {request} {found.digest}")
         return changed
+
+    def _approvers(self) -> list[str]:
+        """The roles that approve anything at all."""
+        specs = self._t.policy.file.approvals.values()
+        return sorted({"approver", "dpo", "admin", *(role for spec in specs for role in spec.by)})
 
     def refuse(self, identity: Identity, request: str, reason: str) -> Request:
         """Say no to a request, which ends it; whoever asked may withdraw it the same way.
@@ -127,7 +130,7 @@ class Approving(Identifying):
         approver = page.registry.get(Principal, identity.principal)
         found = page.registry.get(Request, request)
         if not self._t.policy.sandbox:
-            approvals.demand_eligible(page.registry, found, approver, page.now)
+            demand_eligible(page.registry, found, approver, page.now)
         if page.now >= found.expires or found.refused is not None or found.used:
             raise Denied(
                 "the request has ended: expired, refused or used",
@@ -150,7 +153,7 @@ class Approving(Identifying):
             ]
 
     def _seen(self, page: Page, request: Request) -> RequestView:
-        count = len(approvals.counted(page.registry, request, page.now, sandbox=self._t.policy.sandbox))
+        count = len(counted(page.registry, request, page.now, sandbox=self._t.policy.sandbox))
         if request.refused is not None:
             state = "refused"
         elif request.used:

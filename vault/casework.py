@@ -93,7 +93,13 @@ class Casework:
         return self._change(credential, numbers, "open", reason, change)
 
     def assign(
-        self, credential: Credential, numbers: Sequence[str], to: str, *, reason: str, priority: int | None = None
+        self,
+        credential: Credential,
+        numbers: Sequence[str],
+        to: str,
+        *,
+        reason: str,
+        priority: int | None = None,
     ) -> int:
         """Assign open cases to a principal, by id or name: from now on they are that one's and nobody else's.
 
@@ -127,8 +133,8 @@ class Casework:
         def change(row: CaseRow | None, handle: bytes, number: str, page: Page) -> CaseRow | None:
             if row is None:
                 row = CaseRow(
-                    handle=handle, number=self._t.keys.seal_case(handle, number), state="closed", opened=page.now,
-                    changed=page.now, by="", reason="", turn=0,
+                    handle=handle, number=self._t.keys.seal_case(handle, number), state="closed",
+                    opened=page.now, changed=page.now, by="", reason="", turn=0,
                 )  # fmt: skip
             elif row.state == "closed":
                 return None
@@ -279,14 +285,19 @@ class Casework:
         found: dict[str, tuple[str, str, int]] = {}
         after = b""
         while rows := self._t.journal.case_rows("", "open", after, SCAN):
-            found |= {row.handle.hex(): (self._t.keys.open_case(row.handle, row.number), "", row.priority) for row in rows}
+            found |= {
+                row.handle.hex(): (self._t.keys.open_case(row.handle, row.number), "", row.priority)
+                for row in rows
+            }
             after = rows[-1].handle
         return found
 
     def _matching(self, rule: ShareRule) -> Iterable[str]:
         """The handles of the cases whose loans a rule selects, in its order, each once."""
         spec = self._t.schema.kind("loan")
-        where: list[Where] = [(c.attribute, c.op, c.value) for c in parse_where(rule.where, spec, self._t.today())]
+        where: list[Where] = [
+            (c.attribute, c.op, c.value) for c in parse_where(rule.where, spec, self._t.today())
+        ]
         seen: set[str] = set()
         cursor: str | None = None
         while True:
@@ -369,5 +380,8 @@ def _named(registry: Registry, named: str) -> str:
 
 def _bad_holder(why: str) -> Invalid:
     return Invalid(
-        f"cases can't be assigned: {why}", code="invalid_principal", field="to", remedy="cvault principal list"
+        f"cases can't be assigned: {why}",
+        code="invalid_principal",
+        field="to",
+        remedy="cvault principal list",
     )

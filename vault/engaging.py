@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vault import approvals
+from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -70,7 +70,8 @@ class Engaging(Identifying):
             identity: An admin or data protection officer.
             agency: The agency's principal id.
             reference: The contract's number.
-            starts, ends: ISO dates, inclusive.
+            starts: ISO date, its first day.
+            ends: ISO date, its last day.
             purposes: What its people may act for.
             fields: The most they see; None leaves that to the policy.
 
@@ -91,7 +92,9 @@ class Engaging(Identifying):
             starts=first.isoformat(),
             ends=last.isoformat(),
             purposes=tuple(sorted(set(purposes))),
-            fields=None if fields is None else {name: View(v).name for name, v in sorted(fields.items()) if v},
+            fields=None
+            if fields is None
+            else {name: View(v).name for name, v in sorted(fields.items()) if v},
             by=identity.principal,
         )
         with self._page(identity, "admin", "dpo") as page:
@@ -119,7 +122,10 @@ class Engaging(Identifying):
         for name in fields or {}:
             if name not in known:
                 raise Invalid(
-                    "no such field", code="invalid_field", field="fields", remedy="cvault schema check lists them"
+                    "no such field",
+                    code="invalid_field",
+                    field="fields",
+                    remedy="cvault schema check lists them",
                 )
 
     @staticmethod
@@ -175,7 +181,7 @@ class Engaging(Identifying):
         """
         with self._page(identity, "admin", "dpo") as page:
             contract = self._contract(page, agency)
-            found = approvals.demand_for(
+            found = demand_for(
                 page.registry,
                 self._t.policy,
                 request,

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vault import approvals
+from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.crypto import mac
 from vault.errors import Denied, Invalid
@@ -138,7 +138,9 @@ class Enrolling(Identifying):
         """A staff number as a keyed handle: enough to tell two names of one person, and no more."""
         text = "".join(reference.split()).upper()
         if len(text) > MAX_REFERENCE:
-            raise Invalid("a staff number is shorter", code="invalid_person", field="person", remedy="check it")
+            raise Invalid(
+                "a staff number is shorter", code="invalid_person", field="person", remedy="check it"
+            )
         return mac.handle(self._t.keys.handle_key, "person", text).hex() if text else ""
 
     def _attested(self, until: str | None) -> dict[str, str]:
@@ -161,8 +163,14 @@ class Enrolling(Identifying):
     ) -> None:
         if POWERS.isdisjoint(roles):
             return
-        found = approvals.demand_for(
-            page.registry, self._t.policy, request, "power", (name, *roles), by=identity.principal, now=page.now
+        found = demand_for(
+            page.registry,
+            self._t.policy,
+            request,
+            "power",
+            (name, *roles),
+            by=identity.principal,
+            now=page.now,
         )
         if found is not None:
             page.put(msgspec.structs.replace(found, used=page.now))
@@ -215,7 +223,9 @@ class Enrolling(Identifying):
                 found, roles=tuple(sorted({*found.roles, role})), until=ends, by=identity.principal
             )
             page.put(changed)
-            self._enter(page, identity, "principal", "admin", f"grant {role} {principal} {until or ''}".rstrip())
+            self._enter(
+                page, identity, "principal", "admin", f"grant {role} {principal} {until or ''}".rstrip()
+            )
         return changed
 
     def withdraw_role(self, identity: Identity, principal: str, role: str) -> Principal:
@@ -227,7 +237,9 @@ class Enrolling(Identifying):
         with self._page(identity, "admin") as page:
             found = page.registry.get(Principal, principal)
             if role not in found.roles:
-                raise Invalid("the role isn't held", code="invalid_role", field="role", remedy="principal list")
+                raise Invalid(
+                    "the role isn't held", code="invalid_role", field="role", remedy="principal list"
+                )
             if role == "admin":
                 _demand_another_admin(page, found)
             ends = {r: t for r, t in found.until.items() if r != role}
@@ -241,7 +253,7 @@ class Enrolling(Identifying):
     def attest(
         self, identity: Identity, principal: str, kinds: tuple[str, ...], until: str, reference: str = ""
     ) -> Principal:
-        """Record that somebody else's attestations hold until a day (ISO, inclusive), and where they are filed.
+        """Record until when (ISO, inclusive) somebody else's attestations hold, and where they are filed.
 
         Raises:
             Invalid: No such attestation.
@@ -250,7 +262,10 @@ class Enrolling(Identifying):
         unknown = set(kinds) - set(ATTESTATIONS)
         if unknown or not kinds:
             raise Invalid(
-                "no such attestation", code="invalid_attestation", field="kind", remedy=", ".join(ATTESTATIONS)
+                "no such attestation",
+                code="invalid_attestation",
+                field="kind",
+                remedy=", ".join(ATTESTATIONS),
             )
         last = iso_day(until, "until").isoformat()
         with self._page(identity, "admin", "dpo") as page:
@@ -337,7 +352,7 @@ def _check_named(candidate: Candidate, name: str, more: Enrolment) -> None:
 
 
 def _refuse_known(page: Page, ident: str, public: bytes) -> None:
-    """An id or a key that is somebody's, or was, can't be another's: it would be one person under two names."""
+    """An id or key that is somebody's, or was, can't be another's: one person would have two names."""
     digest = sha256(public).hexdigest()
     for p in page.registry.all(Principal):
         if p.id == ident or p.public == public or digest in p.keys:
@@ -353,7 +368,9 @@ def _ends(roles: tuple[str, ...], until: Mapping[str, str]) -> dict[str, int]:
         Invalid: No date, or of a role that isn't granted.
     """
     if not set(roles).issuperset(until):
-        raise Invalid("an end for a role that isn't granted", code="invalid_role", field="until", remedy="name it")
+        raise Invalid(
+            "an end for a role that isn't granted", code="invalid_role", field="until", remedy="name it"
+        )
     return {role: midnight(iso_day(day, "until")) for role, day in until.items()}
 
 
@@ -361,5 +378,3 @@ def _demand_another_admin(page: Page, found: Principal) -> None:
     left = [p for p in page.registry.all(Principal) if p.holds("admin", page.now) and not p.disabled]
     if left == [found]:
         raise Invalid("the last admin cannot be disabled", code="invalid_principal", remedy="add another")
-
-

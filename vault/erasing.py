@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from vault import approvals
 from vault.access.tokens import Credential
+from vault.approvals import HOUR, demand_approved
 from vault.config import iso
 from vault.crypto.encoding import encode
 from vault.crypto.ids import new_id
@@ -123,7 +123,7 @@ class Erasing(Holding):
         if spec is None:
             return asked
         return msgspec.structs.replace(
-            asked, quorum=spec.quorum, of=tuple(spec.by), expires=now + spec.hours * approvals.HOUR
+            asked, quorum=spec.quorum, of=tuple(spec.by), expires=now + spec.hours * HOUR
         )
 
     # --- execute --------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ class Erasing(Holding):
         """Four eyes: enough people's yes to exactly this plan, in time; none of them asked for it."""
         request = page.registry.get(Request, plan.id)
         if request.digest != plan.digest:
-            raise Tampered("the request isn't for this plan", remedy="plan again")
-        approvals.demand_approved(page.registry, request, page.now, sandbox=self._t.policy.sandbox)
+            raise Denied("the approval is for another plan", code="approval_required", remedy="plan again")
+        demand_approved(page.registry, request, page.now, sandbox=self._t.policy.sandbox)
 
     def _items(self, plan: Plan) -> list[PlanItemRow]:
         """The plan's items, checked against the digest that was approved."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vault import approvals
+from vault.approvals import demand_for
 from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, VaultError
@@ -92,7 +92,7 @@ class Gate:
     # --- bulk -----------------------------------------------------------------------------------------
 
     def _count(self, page: Page, grant: Grant, shown: int) -> None:
-        """Count the records a principal reads for a purpose in a day; beyond the policy's number takes two."""
+        """Count the records that a principal reads for a purpose in a day: more takes an approval."""
         spec = self._t.policy.approval(BULK)
         if spec is None or not spec.rows or not shown or self._t.policy.sandbox:
             return
@@ -112,7 +112,7 @@ class Gate:
         row = page.registry.find(Request, request)
         what = row.what if row is not None and row.what in {BULK, MINORS} else BULK
         about = sorted(item.id for item in items) if what == MINORS else ()
-        found = approvals.demand_for(
+        found = demand_for(
             page.registry,
             self._t.policy,
             request,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from vault import approvals
 from vault.access.tokens import Credential
+from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid
 from vault.identifying import demand_reason
@@ -101,9 +101,7 @@ class Holding:
                     h for r, h in sorted(held.items()) if r not in gone and h.facts.state == State.RESTRICTED
                 ]
                 for h in shut:
-                    whom = Whom(
-                        subject=h.row.subject, record=h.row.record, ticket=words, detail="unrestrict"
-                    )
+                    whom = Whom(subject=h.row.subject, record=h.row.record, ticket=words, detail="unrestrict")
                     secret, shelf = self._t.keeping.log_secret(h.row), h.row.log_shelf
                     who = self._t.who(grant, about=h.kind)
                     page.add(Happening(kind="restrict", who=who, whom=whom, secret=secret, shelf=shelf))
@@ -112,11 +110,9 @@ class Holding:
             )
         return len(shut)
 
-    def _spend(
-        self, grant: Grant, page: Page, request: str | None, what: str, about: Sequence[str]
-    ) -> None:
+    def _spend(self, grant: Grant, page: Page, request: str | None, what: str, about: Sequence[str]) -> None:
         """Use up the approval that an act takes; where policy asks for none, there is none to use."""
-        found = approvals.demand_for(
+        found = demand_for(
             page.registry,
             self._t.policy,
             request,

@@ -97,7 +97,11 @@ class Issuing(Identifying):
         """
         self._t.start()
         policy = self._t.policy
-        if limits.cases is not None or not policy.holds(role, purpose) or not policy.case_bound(role, purpose):
+        if (
+            limits.cases is not None
+            or not policy.holds(role, purpose)
+            or not policy.case_bound(role, purpose)
+        ):
             return limits
         rows = self._t.journal.case_rows(identity.principal, "open", limit=MOST_CASES + 1)
         if len(rows) > MOST_CASES:
@@ -170,7 +174,9 @@ class Issuing(Identifying):
     def _enter_token(
         self, page: Page, identity: Identity, role: str, purpose: str, credential: Credential, whom: Whom
     ) -> None:
-        who = msgspec.structs.replace(self._who(identity, role), purpose=purpose, token=_digest(credential)[:16])
+        who = msgspec.structs.replace(
+            self._who(identity, role), purpose=purpose, token=_digest(credential)[:16]
+        )
         page.add(Happening(kind="token", who=who, whom=whom))
 
     def revoke(self, identity: Identity, credential: Credential) -> None:
@@ -300,7 +306,7 @@ class Issuing(Identifying):
         return short[0] if len(short) == 1 else page.registry.get(Glass, ident)
 
     def glasses(self, identity: Identity) -> list[Glass]:
-        """Every broken glass that is kept: one's own, and all of them for those who review, admin or audit."""
+        """Every broken glass that is kept: one's own, and all of them for who reviews or audits."""
         with self._page(identity) as page:
             asking = page.registry.get(Principal, identity.principal)
             who: Who = self._who(identity, "")

@@ -87,11 +87,12 @@ _NOTHING: Final = Cell()
 class Policy:
     """A loaded policy; immutable."""
 
-    __slots__ = ("_cache", "_cells", "file", "hash", "schema")
+    __slots__ = ("_cache", "_cells", "file", "hash", "schema", "text")
 
-    def __init__(self, file: PolicyFile, hashed: str, schema: Schema) -> None:
+    def __init__(self, file: PolicyFile, text: str, schema: Schema) -> None:
         self.file: Final = file
-        self.hash: Final = hashed
+        self.text: Final = text
+        self.hash: Final = policy_hash(text)
         self.schema: Final = schema
         self._cells: Final = MappingProxyType(_compiled(file))
         self._cache: dict[Hashable, Decision] = {}
@@ -105,7 +106,7 @@ class Policy:
         """
         file = parse(text)
         check_names(file, schema)
-        return cls(file, policy_hash(text), schema)
+        return cls(file, text, schema)
 
     @property
     def sandbox(self) -> bool:
