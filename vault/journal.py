@@ -1,7 +1,6 @@
 """The journal: turns happenings into durable entries of the access log (DESIGN 6 step 6, DESIGN 7).
 
-A `Page` is one ledger transaction. It locks the head first, so everything checked on it (token uses,
-revocations, disabled principals, caps, tombstones) is checked in the order in which entries arrive.
+A `Page` (vault/page.py) is one ledger transaction under the head's lock.
 When the `with` block ends the entries are durable, or an error was raised and nothing may be released.
 """
 

@@ -71,9 +71,8 @@ class CaseRow(Word):
 
 
 class _Listed(Word):
-    """The part of a body that the store repeats in columns."""
+    """The part of a body that the store repeats in columns which no digest covers."""
 
-    handle: bytes
     holder: str
     state: str
 
@@ -347,9 +346,9 @@ def _checked(shard: int, lines: Sequence[Read], digest: bytes) -> Bodies:
     }
     if len(bodies) != len(lines) or shard_digest(shard, bodies) != digest:
         raise _tampered()
-    for _, handle, holder, state, body in lines:
+    for _, _, holder, state, body in lines:
         listed = _LISTED.decode(body)
-        if (listed.handle, listed.holder, listed.state) != (handle, holder, state):
+        if (listed.holder, listed.state) != (holder, state):
             raise _tampered()
     return bodies
 

@@ -15,6 +15,8 @@ from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement, run
 from vault.stores.schema import case_shards, cases
 
+STATES: Final = ("open", "closed")
+
 _C = cases.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
 
@@ -66,13 +68,21 @@ class CaseTable:
         self, holder: str | None, state: str | None, after: tuple[int, bytes], limit: int
     ) -> list[bytes]:
         """Fetch the next handles beyond (shard, handle), of a holder or all, in a state or any, in order."""
-        query = select(_C.handle).where(_C.tenant == self._tenant, tuple_(_C.shard, _C.handle) > after)
+        states = STATES if holder is not None and state is None else (state,)  # so that the index orders them
+        rows = [row for one in states for row in self._places(holder, one, after, limit)]
+        return [handle for _, handle in sorted(rows)[:limit]]
+
+    def _places(
+        self, holder: str | None, state: str | None, after: tuple[int, bytes], limit: int
+    ) -> list[tuple[int, bytes]]:
+        place = tuple_(_C.shard, _C.handle)
+        query = select(_C.shard, _C.handle).where(_C.tenant == self._tenant, place > after)
         if holder is not None:
             query = query.where(_C.holder == holder)
         if state is not None:
             query = query.where(_C.state == state)
         rows = run(self._session, query.order_by(_C.shard, _C.handle).limit(limit))
-        return [handle for (handle,) in rows]
+        return [(shard, handle) for shard, handle in rows]
 
     def count(self) -> int:
         """Count all cases."""

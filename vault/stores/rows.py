@@ -270,7 +270,7 @@ class StoredCaseRow(Word, kw_only=False, gc=False, array_like=True):
     Attributes:
         shard: The handle's first 10 bits.
         handle: The keyed handle of the case number.
-        holder, state: As in `body`, for listings alone.
+        holder, state: As in `body`, for listings alone; the state is `open` or `closed`.
     """
 
     tenant: str

@@ -204,6 +204,10 @@ def _add(tables: Tables) -> None:
     tables.cases[7, forged.handle] = ("", "open", msgspec.json.encode(forged, order="sorted"))
 
 
+def _add_text(tables: Tables) -> None:
+    tables.cases[7, "x"] = ("", "open", b"{}")  # type: ignore[index]
+
+
 def _delete(tables: Tables) -> None:
     del tables.cases[7, handle(1, 7)]
 
@@ -233,8 +237,8 @@ def _text_digest(tables: Tables) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [
-        _edit, _swap, _column, _state, _text, _other_handle, _add, _delete, _digest, _no_digest,
-        _short_digest, _far_digest, _text_digest,
+        _edit, _swap, _column, _state, _text, _other_handle, _add, _add_text, _delete, _digest,
+        _no_digest, _short_digest, _far_digest, _text_digest,
     ],
 )  # fmt: skip
 def test_tampering_stops_the_next_reader(tamper: Callable[[Tables], None]) -> None:
@@ -304,6 +308,26 @@ def test_old_shards_are_forgotten() -> None:
         assert tables.asked == asked
     tables.put(*(case(100 + n, 9) for n in range(5)), known=known)
     assert len(tables.open(known).find([handle(100, 9)])) == 1
+
+
+def test_a_shard_counts_once() -> None:
+    """A shard that two readers remember at once takes the room of one."""
+    known = Remembered(most=4)
+    for _ in range(3):
+        known.keep(b"one", {b"a": b"", b"b": b"", b"c": b""})
+    known.keep(b"two", {b"d": b""})
+    assert known.bodies(b"one")
+    assert known.bodies(b"two")
+
+
+def test_what_is_remembered_stays_as_it_was() -> None:
+    """A page that goes on putting after its change was taken changes nothing for others."""
+    tables, known = Tables(), Remembered()
+    book = tables.open(known)
+    book.put([case(1)])
+    tables.store(book)
+    book.put([later(case(1), holder="p-9")])
+    assert tables.open(known).find([handle(1)]) == {handle(1): case(1)}
 
 
 def test_old_roots_are_forgotten() -> None:
