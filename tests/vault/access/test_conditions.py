@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from policykit import DEFAULT, SCHEMA, SMALL, grant, load, situation
 
@@ -194,6 +194,7 @@ when = ["here"]
 masked = ["name", "relation"]
 """
 )
+MIXED_POLICY = load(MIXED)
 LEGAL = grant("legal", "legal_action")
 DEAD = situation(anchors={"deceased_on": "2026-03-16"})
 ABROAD = situation(region="SG")
@@ -213,6 +214,30 @@ def test_a_failing_condition_takes_its_grant_away() -> None:
     assert policy.decide(LEGAL, "contact_person", None) == at_best
     borrower = policy.decide(LEGAL, "borrower", None, situation=DEAD)
     assert (borrower.views["name"], borrower.views["email"]) == (View.CLEAR, View.HIDDEN)
+
+
+@given(
+    so=SITUATIONS, pair=st.sampled_from([("legal", "legal_action"), ("agency_collector", "phone_collection")])
+)
+@settings(max_examples=50)
+def test_a_view_is_the_best_of_the_grants_that_hold(so: Situation, pair: tuple[str, str]) -> None:
+    """Reckoned anew from the file: every grant whose conditions all hold gives, and no other does."""
+    role, purpose = pair
+    policy = OURS if role == "agency_collector" else MIXED_POLICY
+    asked = {name: c for name, spec in policy.file.conditions.items()
+             for c in [prepared(name, spec, basis_until=None, pipia_until=None)]}  # fmt: skip
+    for kind, spec in policy.schema.kinds.items():
+        best = dict.fromkeys(spec.fields, View.HIDDEN)
+        for g in policy.file.grants:
+            if role in g.roles and purpose in g.purposes and all(asked[n].holds(so) for n in g.when):
+                shown = g.kinds.get(kind)
+                for view, names in ((View.MASKED, shown.masked), (View.CLEAR, shown.clear)) if shown else ():
+                    best |= {name: max(best[name], view) for name in names}
+        who = grant(role, purpose, cases=frozenset())
+        try:
+            assert policy.decide(who, kind, None, situation=so).views == best
+        except Denied:
+            assert not any(best.values())
 
 
 @pytest.mark.parametrize(
