@@ -178,6 +178,21 @@ def test_a_basis_other_than_consent_is_a_widening() -> None:
     assert any("now needs consent" in change.sentence for change in diff(load(), consent))
 
 
+def test_grounds_are_said() -> None:
+    """A basis, its last day and an assessment that change are said; alone they show nobody more."""
+    new = load(
+        SMALL,
+        ("basis = 2\nrestricted", "basis = 7\nlegal_basis_until = 2030-01-01\nrestricted"),
+        ("restricted = true", 'restricted = true\npipia = { id = "P", until = 2030-01-01 }'),
+    )
+    said = [(change.sentence, change.widening) for change in diff(load(), new)]
+    assert said == [
+        ("legal_action rests on PIPL 13 ¶1(7) (was 2)", False),
+        ("legal_action has its basis until 2030-01-01 (was no day named)", False),
+        ("legal_action is assessed (PIPIA) by P until 2030-01-01 (was none)", False),
+    ]
+
+
 def test_a_renamed_condition_is_no_difference() -> None:
     """What a condition asks counts, and not what it is called."""
     old = load(RICH, *SWAPS)
