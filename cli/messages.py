@@ -310,7 +310,7 @@ _CODES: Final = {
     "previously_erased": "此前已删除",
     "case_closed": "案件已关闭",
     "consent_withdrawn": "个人已撤回同意",
-    "contact_state": "当事人已故，不得再处理",
+    "contact_state": "当事人的当前状态不允许此操作",
     "contact_refused": "当事人已拒绝联系",
     "region_denied": "所在地区不允许此操作",
     "quiet_hours": "当前时段不允许此操作",

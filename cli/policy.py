@@ -211,9 +211,10 @@ def publish(
     _demand_word(language, publishing.LANGUAGES, "lang")
     path = call.claim(out, force=force)
     policy = _load(call, file)
-    page = publishing.Page("en" if language == "en" else "zh", policy.hash, _today().isoformat())
-    bound = _applies_to(call) or PROFILES
-    kept = publishing.retention(builtin().rules, policy.schema.kinds, bound, page)
+    page = publishing.Page(
+        "en" if language == "en" else "zh", policy.hash, _today().isoformat(), _applies_to(call) or PROFILES
+    )
+    kept = publishing.retention(builtin(), policy.schema.kinds, page)
     rows = registered(policy, retention=kept, recipients={})
     path.write_bytes(publishing.render(rows, page, form))
     if call.out.json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -13,7 +13,7 @@ from vault.errors import Invalid
 
 if TYPE_CHECKING:
     from vault.access.purposes import FieldRow, KindRow, PurposeRow
-    from vault.retention.rules import Rule
+    from vault.retention.rules import Rule, RuleSet
     from vault.schema import KindSpec
 
 Language = Literal["zh", "en"]
@@ -24,6 +24,13 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "title": ("个人信息处理目的登记表", "Register of purposes"),
     "policy": ("策略", "Policy"),
     "day": ("日期", "As of"),
+    "applies": ("适用主体", "Applies to"),
+    "agency": ("受托催收机构", "a collection agency"),
+    "lender": ("委托方（金融机构）", "a lender"),
+    "marks": (
+        "来源标注：[V] 已核对原文；[S] 二手来源；[M] 凭记忆，待核对",
+        "Sources: [V] the text was read; [S] a secondary source states it; [M] from memory, to be checked",
+    ),
     "basis": ("合法性基础（个人信息保护法第13条第1款）", "Lawful basis (PIPL 13 ¶1)"),
     "item": ("第（{0}）项：{1}", "item {0}: {1}"),
     "no_basis": ("未登记", "not registered"),
@@ -54,6 +61,17 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "months": ("个月", " months"),
     "days": ("天", " days"),
 }
+_ANCHORS: Final[dict[str, tuple[str, str]]] = {
+    "imported_on": ("导入日", "import"),
+    "placed_on": ("委案日", "placement"),
+    "settled_on": ("结清日", "settlement"),
+    "relationship_ended_on": ("业务关系结束日", "the end of the business relationship"),
+    "consent_withdrawn_on": ("撤回同意日", "withdrawal of consent"),
+    "contact_refused_on": ("拒绝联系日", "refusal of contact"),
+    "last_demand_on": ("最后一次催告日", "the last demand"),
+    "listed_on": ("列入名单日", "listing"),
+    "contract_ended_on": ("委托合同终止日", "the end of the contract"),
+}
 _MARKS: Final = {"verified": "[V]", "secondary": "[S]", "memory": "[M]", "practice": "[practice]"}
 _STYLE: Final = (
     "body{font:15px/1.6 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
@@ -72,15 +90,24 @@ class Page(NamedTuple):
         language: Of its titles; a source stands as the policy has it.
         policy: The policy's hash (hex).
         day: The day it was made, ISO.
+        applies_to: Whose retention duties apply: "agency", "lender" or both.
     """
 
     language: Language
     policy: str
     day: str
+    applies_to: Sequence[str]
 
     def word(self, key: str, *parts: object) -> str:
         """A fixed word in the page's language."""
         return _WORDS[key][self.language == "en"].format(*parts)
+
+    @property
+    def made(self) -> str:
+        """When it was made, from which policy, and for whom."""
+        whom = ", ".join(self.word(profile) for profile in self.applies_to)
+        parts = (("day", self.day), ("policy", self.policy), ("applies", whom))
+        return ". ".join(f"{self.word(key)}: {text}" for key, text in parts)
 
     def name(self, zh: str, en: str) -> str:
         """The title of something that has one in each language."""
@@ -117,21 +144,24 @@ def render(rows: Sequence[PurposeRow], page: Page, form: str) -> bytes:
     return (_html(rows, page) if form == ".html" else _markdown(rows, page)).encode()
 
 
-def retention(
-    rules: Iterable[Rule], kinds: Mapping[str, KindSpec], applies_to: Sequence[str], page: Page
-) -> dict[str, str]:
-    """How long each kind is kept, in words with sources: the rules that bind here (`vault.retention`)."""
-    bound = [rule for rule in rules if set(rule.applies_to) & set(applies_to)]
+def retention(rules: RuleSet, kinds: Mapping[str, KindSpec], page: Page) -> dict[str, str]:
+    """How long each kind is kept, in words with sources: the rules that are applied here (`vault.retention`).
+
+    Args:
+        rules: The rules; a floor of lower rank that nobody answers for is not applied, and not said.
+        kinds: The schema's.
+        page: Its language, and whose duties apply.
+    """
     found = {}
     for name, spec in kinds.items():
-        as_kind = spec.keep_like or name
-        said = [_rule(rule, page) for rule in bound if {as_kind, "*"} & set(rule.kinds)]
-        found[name] = "; ".join(dict.fromkeys(said))
+        applied = [rules.applicable(spec.keep_like or name, profile) for profile in page.applies_to]
+        bound = [r for a in applied for r in (*a.triggers, *a.floors, *a.lower, *a.ceilings)]
+        found[name] = "; ".join(dict.fromkeys(_rule(rule, page) for rule in bound))
     return found
 
 
 def _rule(rule: Rule, page: Page) -> str:
-    anchors = " / ".join(rule.anchor)
+    anchors = " / ".join(page.name(*_ANCHORS.get(name, (name, name))) for name in rule.anchor)
     length = _length(rule.period, page)
     when = page.word("after", length, anchors) if length else anchors
     return f"{page.word(rule.effect)} {when} ({rule.cited} {_MARKS[rule.status]})"
@@ -170,14 +200,10 @@ def _facts(row: PurposeRow, page: Page) -> list[tuple[str, str]]:
 
 
 def _cells(kind: KindRow, page: Page) -> tuple[str, str, str, str]:
-    """A kind's line in the table: its title, masked fields, clear fields, how long it is kept."""
-    shown = {view: [_title(f, page) for f in kind.fields if f.view == view] for view in ("MASKED", "CLEAR")}
-    return (
-        page.name(kind.zh, kind.en),
-        ", ".join(shown["MASKED"]),
-        ", ".join(shown["CLEAR"]),
-        kind.retention,
-    )
+    """A kind's line in the table: its title, fields masked, fields in full, how long it is kept."""
+    whole = [_title(f, page) for f in kind.fields if f.whole]
+    masked = [_title(f, page) for f in kind.fields if not f.whole]
+    return page.name(kind.zh, kind.en), ", ".join(masked), ", ".join(whole), kind.retention
 
 
 def _title(field: FieldRow, page: Page) -> str:
@@ -192,16 +218,19 @@ def _heading(row: PurposeRow, page: Page) -> str:
     return f"{row.zh} ({row.purpose})" if page.language == "zh" else f"{row.purpose} ({row.zh})"
 
 
+def _legend(page: Page) -> tuple[str, str, str]:
+    return page.made, page.word("sensitive"), page.word("marks")
+
+
 def _html(rows: Sequence[PurposeRow], page: Page) -> str:
     """One file that stands alone; everything in it is escaped, and its policy lets nothing load or run."""
     quote = html.escape
     title = quote(page.word("title"))
-    made = f"{page.word('day')}: {page.day}. {page.word('policy')}: {page.policy}"
     parts = [
         f'<!doctype html>\n<html lang="{page.language}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
-        f"<p>{quote(made)}<br>{quote(page.word('sensitive'))}</p>",
+        "<p>" + "<br>".join(quote(line) for line in _legend(page)) + "</p>",
     ]
     for row in rows:
         parts.append(f'<h2 id="{quote(row.purpose)}">{quote(_heading(row, page))}</h2>\n<table>')
@@ -222,12 +251,9 @@ def _html(rows: Sequence[PurposeRow], page: Page) -> str:
 
 def _markdown(rows: Sequence[PurposeRow], page: Page) -> str:
     quote = _plain
-    lines = [
-        f"# {page.word('title')}",
-        "",
-        f"{page.word('day')}: {page.day}. {page.word('policy')}: `{page.policy}`",
-    ]
-    lines += ["", quote(page.word("sensitive")), ""]
+    lines = [f"# {page.word('title')}", ""]
+    for line in _legend(page):
+        lines += [quote(line), ""]
     for row in rows:
         lines += [f"## {quote(_heading(row, page))}", ""]
         lines += [f"- {quote(name)}: {quote(text)}" for name, text in _facts(row, page)]

@@ -91,7 +91,8 @@ def _purpose(old: Policy, new: Policy, purpose: str) -> Iterator[tuple[str, bool
         rests = f"rests on PIPL 13 ¶1({now.basis}) (was {was.basis})"
         yield rests, was.basis == CONSENT_BASIS
     if was.legal_basis_until != now.legal_basis_until:
-        yield f"has its basis until {now.legal_basis_until} (was {was.legal_basis_until})", False
+        ends = [spec.legal_basis_until or "no day named" for spec in (now, was)]
+        yield f"has its basis until {ends[0]} (was {ends[1]})", False
     if was.pipia != now.pipia:
         named = [f"{a.id} until {a.until}" if a else "none" for a in (now.pipia, was.pipia)]
         yield f"is assessed (PIPIA) by {named[0]} (was {named[1]})", False

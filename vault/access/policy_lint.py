@@ -240,8 +240,6 @@ def _sensitive(policy: Policy, schema: Schema) -> Iterator[Finding]:
                 shown.setdefault(purpose, set()).add(kind)
     for purpose, kinds in shown.items():
         if policy.file.purposes[purpose].pipia is None:
-            message = (
-                f"shows sensitive fields of {', '.join(sorted(kinds))} in clear, and names no assessment"
-            )
+            message = f"shows sensitive fields of {', '.join(sorted(kinds))} CLEAR, and names no assessment"
             remedy = "assess it (PIPL 55-56), then write pipia = { id, until }"
             yield _warning(f"purposes.{purpose}", message, remedy)

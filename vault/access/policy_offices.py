@@ -55,7 +55,7 @@ def _approval(before: ApprovalSpec | None, after: ApprovalSpec | None) -> Iterat
             yield ("is asked for now" if before is None else "is no longer asked for"), after is None
         return
     if before.quorum != after.quorum:
-        yield f"{after.quorum} people (was {before.quorum})", after.quorum < before.quorum
+        yield f"quorum {after.quorum} (was {before.quorum})", after.quorum < before.quorum
     yield from _members("may be given by", before.by, after.by)
     yield from _number("stands for {} hours", before.hours, after.hours)
     yield from _number("is asked for past {} records a day", before.rows or 0, after.rows or 0)

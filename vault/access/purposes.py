@@ -30,12 +30,19 @@ BASES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 
 
 class FieldRow(Word):
-    """A field that a purpose shows: its titles, the most that is seen of it, and by which roles."""
+    """A field that a purpose shows.
+
+    Attributes:
+        view: The most that is seen of it, "MASKED" or "CLEAR".
+        whole: Whether that is the value as it is: seen CLEAR, or a field without a mask.
+        roles: Who sees it.
+    """
 
     field: str
     zh: str
     en: str
     view: str
+    whole: bool
     sensitive: bool
     roles: tuple[str, ...]
 
@@ -142,11 +149,13 @@ def _kinds(policy: Policy, roles: Sequence[str], purpose: str, retention: Mappin
 def _field(policy: Policy, roles: Sequence[str], purpose: str, place: tuple[str, str]) -> FieldRow:
     views = {role: policy.cell(role, purpose).views.get(place, (View.HIDDEN, ""))[0] for role in roles}
     spec = policy.schema.kind(place[0]).field(place[1])
+    best = max(views.values(), default=View.HIDDEN)
     return FieldRow(
         field=place[1],
         zh=spec.zh,
         en=spec.en,
-        view=max(views.values(), default=View.HIDDEN).name,
+        view=best.name,
+        whole=best is View.CLEAR or (best is View.MASKED and spec.mask == "none"),
         sensitive=spec.sensitive,
         roles=tuple(role for role, view in views.items() if view),
     )
