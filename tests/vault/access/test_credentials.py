@@ -10,6 +10,7 @@ from rich.console import Console
 from tokenkit import made
 
 from vault.access.credentials import Credential
+from vault.crypto.sign import P256Key, Signer
 from vault.errors import Invalid
 
 
@@ -22,10 +23,22 @@ def test_token_file_round_trip() -> None:
     assert Credential.from_json(data) == credential
 
 
+@pytest.mark.parametrize("key", [P256Key.generate(), None])
+def test_other_keys_round_trip(key: Signer | None) -> None:
+    """So does one with a P-256 key, and one that waits for somebody else's key."""
+    credential = Credential(token="a", key=key, expires=0)
+    again = Credential.from_json(credential.to_json())
+    assert again == credential
+    assert json.loads(again.to_json())["key"].startswith("P-256.") == (key is not None)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"", b"{}", b"[]", b"\xff", b'{"token":"a","key":"AAAA","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":null,"expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"P-256.","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"P-256.AAAA","expires":"2026-09-21T14:28:20Z"}',
         b'{"token":"a","key":"!","expires":"2026-09-21T14:28:20Z"}',
         b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"soon"}',
         b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"2026-09-21T14:28:20Z","more":1}',
