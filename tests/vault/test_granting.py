@@ -140,7 +140,7 @@ def test_identity_files() -> None:
 
 
 def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
-    """Out of the box an agency collector's token names cases, and they must be its own; a sandbox asks none."""
+    """Out of the box an agency collector's token names cases, and they must be its own."""
     made = make_vault(tmp_path, sandbox=False)
     granting = made.vault.granting()
     importer = granting.add_principal(made.identity, name="i", roles=("importer",))

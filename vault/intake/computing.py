@@ -120,6 +120,7 @@ def derive(spec: KindSpec, values: dict[str, str], today: dt.date) -> Iterator[t
             yield name, _FUTURE
 
 
+PERSONS: Final = frozenset({"borrower", "guarantor", "contact_person"})
 ADULT: Final = 18
 """Years; access to a minor's data takes an approval each time (未成年人网络保护条例 36 [V])."""
 
@@ -132,9 +133,15 @@ def row_anchors(loan: Mapping[str, str]) -> dict[str, str]:
 def own_anchors(kind: str, values: Mapping[str, str], today: dt.date) -> dict[str, str]:
     """The anchors that a record sets for itself."""
     anchors = {anchor: values[field] for field, anchor in _anchored(kind) if field in values}
-    if "birth_date" in values and (grown := adult_on(dt.date.fromisoformat(values["birth_date"]), today)):
-        anchors["adult_on"] = grown.isoformat()
-    return anchors
+    return anchors | minority(values, today)
+
+
+def minority(values: Mapping[str, str], today: dt.date) -> dict[str, str]:
+    """The anchor that says until when a person is a minor; none for who is of age or of unknown age."""
+    if "birth_date" not in values:
+        return {}
+    grown = adult_on(dt.date.fromisoformat(values["birth_date"]), today)
+    return {} if grown is None else {"adult_on": grown.isoformat()}
 
 
 def adult_on(born: dt.date, today: dt.date) -> dt.date | None:
