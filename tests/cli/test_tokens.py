@@ -179,8 +179,8 @@ def test_principals_are_an_admins_affair(plain: Path, tmp_path: Path) -> None:
 
 def test_a_token_is_handed_to_anothers_key(plain: Path, tmp_path: Path) -> None:
     """A link for somebody's public half is of use to its owner alone, once accepted, and says why."""
-    agent, candidate = tmp_path / "agent.principal", tmp_path / "agent.json"
-    made = run("principal", "new", "--algorithm", "P-256", "--out", agent, "--json")
+    taker, candidate = tmp_path / "taker.principal", tmp_path / "taker.json"
+    made = run("principal", "new", "--algorithm", "P-256", "--out", taker, "--json")
     assert made.code == 0
     assert made.json["public"].startswith("P-256.")
     candidate.write_text(made.out)
@@ -197,7 +197,7 @@ def test_a_token_is_handed_to_anothers_key(plain: Path, tmp_path: Path) -> None:
     assert run(*accept, "--as", plain / "collector.principal").code == 2
     assert run(*accept).error["field"] == "as"
     assert not taken.exists()
-    done = run(*accept, "--as", agent)
+    done = run(*accept, "--as", taker)
     assert (done.code, done.json["file"]) == (0, str(taken))
     assert stat.S_IMODE(taken.stat().st_mode) == 0o600
     assert run(*at, taken, stdin=PHONE).json["items"] == []
@@ -207,13 +207,13 @@ def test_a_token_is_handed_to_anothers_key(plain: Path, tmp_path: Path) -> None:
 
 def test_who_handed_a_token_on_can_take_it_back(plain: Path, tmp_path: Path) -> None:
     """The giver revokes what only the taker can use; the giver's own token lives on."""
-    agent, candidate = tmp_path / "agent.principal", tmp_path / "agent.json"
-    candidate.write_text(run("principal", "new", "--out", agent, "--json").out)
+    taker, candidate = tmp_path / "taker.principal", tmp_path / "taker.json"
+    candidate.write_text(run("principal", "new", "--out", taker, "--json").out)
     wide = issue(plain, "collector", "collector", "repayment_reminder", tmp_path / "w", "--depth", 1)
     sent, taken = tmp_path / "sent", tmp_path / "taken"
     assert run("token", "narrow", "--in", wide, "--for", candidate, "--out", sent).code == 0
-    assert run("token", "accept", "--in", sent, "--as", agent, "--out", taken).code == 0
-    assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", agent).code == 3
+    assert run("token", "accept", "--in", sent, "--as", taker, "--out", taken).code == 0
+    assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", taker).code == 3
     giver = plain / "collector.principal"
     assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", giver).code == 0
     at = ("find", "--vault", plain, "--field", "phone", "--json", "--token")

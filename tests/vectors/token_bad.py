@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import jwt
-from vectors.token_good import example
+from vectors.token_good import example, padded
 from vectors.token_parts import (
     BOTH,
     EC_ISSUER,
@@ -72,7 +72,7 @@ def _bytes() -> Iterator[Pair]:
     yield "empty payload", f"{head}..{signed}"
     yield "empty last link", f"{text}~"
     yield "empty link between", two.replace("~", "~~")
-    yield "8193 bytes", f"{text}{'A' * (8193 - len(text))}"
+    yield "over 8192 bytes", padded(range(8193, 8196))
     yield "ten links", f"{chain([key(n) for n in range(2, 11)])}~{two.split('~')[1]}"
     for part, old in (("header", head), ("payload", payload)):
         # An object may end in a space, so that two spare bits are left to set.
@@ -161,6 +161,8 @@ def _keys() -> Iterator[Pair]:
     named: dict[str, dict[str, Any]] = {
         "no key": {}, "a key of bytes": {"kty": "oct", "k": "AAAA"}, "private part": {**okp, "d": okp["x"]},
         "a key's own alg": {**okp, "alg": "EdDSA"}, "y on an Ed25519 key": {**okp, "y": okp["x"]},
+        "a kid in a P-256 key": {**ec, "kid": "x"},
+        "a point cut a byte later": {**ec, "x": b64(x + y[:1]), "y": b64(y[1:])},
         "no y on a P-256 key": {"kty": "EC", "crv": "P-256", "x": ec["x"]}, "P-384": {**ec, "crv": "P-384"},
         "X25519": {**okp, "crv": "X25519"}, "Ed448": {**okp, "crv": "Ed448"},
         "kty and crv at odds": {**okp, "kty": "EC"},
@@ -210,6 +212,7 @@ def _signatures() -> Iterator[Pair]:
     yield "ES256: r and s 0", resigned(two, bytes(64))
     yield "ES256: a byte short", resigned(two, ec[:-1])
     yield "ES256: a byte more", resigned(two, ec + b"\0")
+    yield "ES256: s without its leading zero", _short_s()
     yield "ES256: DER", resigned(two, _der(r) + _der(s))
     header = access_header(alg="ES256", kid=kid(EC_ISSUER.public))
     text = jws(header, access_claims(key(2)), EC_ISSUER)
@@ -217,6 +220,13 @@ def _signatures() -> Iterator[Pair]:
     twin = ORDER - int.from_bytes(found[32:])
     yield "ES256: high s of an issuer", resigned(text, found[:32] + twin.to_bytes(32))
     yield "parent's signature under the child", resigned(chain([key(2), key(3)]), ed)
+
+
+def _short_s() -> str:
+    """A chain whose last signature would be the same number with a byte less."""
+    texts = (child(access(p256(2)), p256(2), ticket=f"T-{n}") for n in range(9999))
+    found, text = next((s, text) for text in texts if (s := signature(text))[32] == 0)
+    return resigned(text, found[:32] + found[33:])
 
 
 def _der(number: bytes) -> bytes:
@@ -325,6 +335,8 @@ def _time_and_node() -> Iterator[Bad]:
     yield "at the parent's exp, the child's is later", late, "token_expired", end, BOTH
     yield "a µs before nbf", access(), "token_invalid", NOW - 1, BOTH
     yield "a µs before the child's nbf", two, "token_invalid", NOW + 5 * SECOND - 1, BOTH
+    early = child(access(nbf=START + 9), key(2))
+    yield "before the parent's nbf, the child's is earlier", early, "token_invalid", NOW + 5 * SECOND, BOTH
     yield "a masked token at a clear node", access(aud=["masked"]), "audience_denied", NOW, ("clear",)
     yield "for no node", access(aud=[]), "audience_denied", NOW, BOTH
     apart = child(access(aud=["masked"]), key(2), aud=["clear"])

@@ -152,6 +152,8 @@ def _urls() -> Iterator[tuple[str, dict[str, Any]]]:
         ("port 65536", "https://vault.example:65536/v1/read"),
         ("no port after the colon", "https://vault.example:/v1/read"),
         ("half an escape", f"{URL}%4"), ("no escape", f"{URL}%zz"), ("not ASCII", f"{URL}é"),
+        ("a letter that folds to s", URL.replace("s", "ſ", 1)),
+        ("a letter that folds to k", "https://\u212a.example/"),
         ("no host", "https:///v1/read"),
         ("brackets in the path", f"{URL}[1]"), ("empty", ""), ("over 2048 characters", f"{URL}/{'a' * 2048}"),
     ):  # fmt: skip
