@@ -192,7 +192,10 @@ def _evidence(parties: list[Principal], grant: Grant) -> str:
     """Who handed the token to whom, link by link; "" for a token that was never handed on."""
     if len(parties) == 1:
         return ""
-    steps = [f"{party.id} {link.digest.hex()[:16]}" for party, link in zip(parties, grant.links, strict=True)]
+    steps = [
+        " ".join(part for part in (party.id, link.digest.hex()[:16], link.ticket) if part)
+        for party, link in zip(parties, grant.links, strict=True)
+    ]
     return "handed " + " > ".join(steps)
 
 

@@ -92,9 +92,7 @@ def test_who_may_break_what(plain: Made) -> None:
         granting.break_glass(untrained, role="legal", purpose="legal_action", reason="r")
     assert refusal.value.code == "attestation_expired"
     with pytest.raises(Denied) as refusal:
-        granting.break_glass(
-            person(plain, "d", "collector"), role="legal", purpose="fraud_check", reason="r"
-        )
+        granting.break_glass(person(plain, "d", "collector"), role="legal", purpose="fraud_check", reason="r")
     assert refusal.value.code == "purpose_denied"
     with pytest.raises(Invalid):
         granting.break_glass(
