@@ -38,7 +38,7 @@ from benchmarks.processes import alive, children, resident, worked
 from benchmarks.world import columns_of, ref, write_export
 from vault.access.tokens import Credential, Limits
 from vault.config import STORES
-from vault.granting import Identity
+from vault.identity import Identity
 from vault.intake import open_export
 from vault.keeping import PENDING_LIFE
 from vault.model import Draft, Word

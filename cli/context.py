@@ -23,7 +23,7 @@ from vault.errors import Invalid, VaultError
 
 if TYPE_CHECKING:
     from vault.access.tokens import Credential
-    from vault.granting import Identity
+    from vault.identity import Identity
     from vault.vault import Vault
 
 P = ParamSpec("P")
@@ -98,13 +98,25 @@ class Call:
         first = spec.purposes[0] if spec and spec.purposes else purpose
         return self._role, self._purpose or first
 
+    def principal(self) -> Identity:
+        """Who acts where no vault is at hand: the principal file.
+
+        Raises:
+            Invalid: None was given.
+        """
+        from vault.identity import Identity
+
+        if self.acting is None:
+            raise _usage("this command needs to know who acts", "as", "give --as PRINCIPAL_FILE")
+        return Identity.from_json(self.read(self.acting, "as"))
+
     def identity(self, vault: Vault) -> Identity:
         """Who acts: the principal file, or in a sandbox its first principal's.
 
         Raises:
             Invalid: None was given, or the vault is no sandbox.
         """
-        from vault.granting import Identity
+        from vault.identity import Identity
 
         path = self.acting
         if path is None:

@@ -15,7 +15,7 @@ from vault.access.tokens import Credential, Limits
 from vault.config import STORES, today
 from vault.crypto.provider import write_private
 from vault.errors import Denied, VaultError
-from vault.granting import Identity
+from vault.identity import Identity
 from vault.journal import microseconds
 from vault.model import MAIN
 from vault.vault import Vault

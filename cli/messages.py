@@ -61,6 +61,22 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "if it was renewed: cvault tenant contract; if not, its data has to go: cvault retention plan",
         "如已续约，请登记：cvault tenant contract；否则应删除其数据：cvault retention plan",
     ),
+    "hint.case_closed": (
+        "its work is done; if it goes on, whoever leads cases opens it again",
+        "案件已办结；如需继续，请由案件负责人重新开启",
+    ),
+    "hint.consent_withdrawn": (
+        "ask the person anew, or act for a purpose that rests on something else: cvault policy explain",
+        "请重新取得个人同意，或改用另有合法性基础的目的：cvault policy explain",
+    ),
+    "hint.region_denied": (
+        "act from a region that the policy names: cvault policy explain",
+        "请在策略允许的地区操作：cvault policy explain",
+    ),
+    "hint.delegation_denied": (
+        "a power is passed on by who holds it, and never wider: cvault token show",
+        "权限只能由持有人转授，且不得扩大：cvault token show",
+    ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
@@ -200,6 +216,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "tenant.contract": ("The contract is recorded.", "委托合同已登记。"),
     "approved": ("Approved: {request} ({count} approvals)", "已批准：{request}（共 {count} 人）"),
     "policy.sound": ("The policy can be used.", "策略可以使用。"),
+    "policy.tested": ("{passed} tests passed, {failed} failed", "{passed} 项测试通过，{failed} 项失败"),
+    "policy.published": ("{purposes} purposes written to {file}", "已将 {purposes} 项处理目的写入 {file}"),
     "policy.same": ("Nothing changes for anybody.", "对任何人都没有变化。"),
     "schema.sound": ("The schema can be used.", "结构定义可以使用。"),
     "schema.same": ("Nothing changes.", "没有变化。"),
@@ -290,6 +308,13 @@ _CODES: Final = {
     "lookup_cap": "当日可查询的不同值已达上限",
     "contract_ended": "委托合同已终止",
     "previously_erased": "此前已删除",
+    "case_closed": "案件已关闭",
+    "consent_withdrawn": "个人已撤回同意",
+    "contact_state": "当事人的当前状态不允许此操作",
+    "contact_refused": "当事人已拒绝联系",
+    "region_denied": "所在地区不允许此操作",
+    "quiet_hours": "当前时段不允许此操作",
+    "delegation_denied": "不得转授",
 }
 """Error codes in Chinese; for any other code the English message is shown."""
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.context import Call, command
-from vault.errors import Invalid
+from vault.errors import Invalid, VaultError
 from vault.model import PURPOSES, ROLES
 
 if TYPE_CHECKING:
+    from vault.access.conditions import Situation
     from vault.access.policy import Policy
 
+Failed = VaultError.exit_code
+Named = Annotated[Path | None, typer.Option("--policy", help="A policy file [the vault's].")]
 Source = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A policy file [the vault's].")]
 
 
@@ -23,6 +27,8 @@ def register(app: typer.Typer) -> None:
     command(app, "check")(check)
     command(app, "explain")(explain)
     command(app, "diff")(diff)
+    command(app, "test")(test_)
+    command(app, "publish")(publish)
 
 
 def _load(call: Call, path: Path | None) -> Policy:
@@ -60,16 +66,22 @@ def explain(
     call: Call,
     role: Annotated[str, typer.Argument(help="The role.")],
     purpose: Annotated[str, typer.Argument(help="The purpose.")],
-    file: Annotated[Path | None, typer.Option("--policy", help="A policy file [the vault's].")] = None,
+    file: Named = None,
+    given: Annotated[
+        str | None,
+        typer.Option("--given", metavar="a,b", help="What is so of the record: minor,deceased,case=closed,…"),
+    ] = None,
 ) -> None:
-    """Show what a role sees for a purpose, field by field, and which grant says so."""
-    from vault.access.policy_diff import explain as explained
+    """Show what a role sees for a purpose, field by field, and which grant or condition says so."""
+    from vault.access.policy_explain import asked
+    from vault.access.policy_explain import explain as explained
 
     _demand_word(role, ROLES, "role")
     _demand_word(purpose, PURPOSES, "purpose")
-    policy = _load(call, file)
+    policy, situation = _load(call, file), _situation(given)
     cell = policy.cell(role, purpose)
-    rows = explained(policy, role, purpose)
+    rows = explained(policy, role, purpose, situation)
+    conditions = asked(policy, role, purpose, situation)
     if call.out.json:
         call.out.document(
             {
@@ -78,16 +90,45 @@ def explain(
                 "actions": sorted(cell.actions),
                 "case_bound": policy.case_bound(role, purpose),
                 "finds": [{"kind": k, "field": f, "cap": cap} for (k, f), cap in sorted(cell.finds.items())],
+                "attestations": policy.attestations(role),
+                "conditions": conditions,
                 "items": rows,
             }
         )
         return
     kinds = policy.schema.kinds
     call.out.table(
-        ("kind", "field", "", "view", "grant", "why"),
-        [(r.kind, r.field, kinds[r.kind].fields[r.field].zh, r.view, r.grant, r.source) for r in rows],
+        ("kind", "field", "", "view", "grant", "why", "condition", "why"),
+        [
+            (r.kind, r.field, kinds[r.kind].fields[r.field].zh, r.view, r.grant, r.source,
+             f"not {r.condition}" if r.condition else ", ".join(r.when), r.condition_source)
+            for r in rows
+        ],
         title=f"{role} + {purpose}: {', '.join(sorted(cell.actions))}",
-    )
+    )  # fmt: skip
+    if conditions:
+        said = {True: "yes", False: "no", None: ""}
+        call.out.table(
+            ("condition", "asks", "holds", "why"),
+            [(c.name, c.terms, said[c.holds], c.source) for c in conditions],
+        )
+
+
+def _situation(given: str | None) -> Situation | None:
+    """What `--given` says; None without it, which means at best."""
+    from vault.access import policy_trials
+
+    if given is None:
+        return None
+    words = [word.strip() for word in given.split(",") if word.strip()]
+    return policy_trials.situation(policy_trials.given(words), _today())
+
+
+def _today() -> date:
+    """The Asia/Shanghai date: these commands run without a vault, and so without its clock."""
+    from vault.config import SHANGHAI
+
+    return datetime.now(SHANGHAI).date()
 
 
 def _demand_word(word: str, known: Sequence[str], argument: str) -> None:
@@ -121,3 +162,70 @@ def diff(
         call.out.line(f"{'+' if change.widening else '-'} {change.sentence}")
     if not found:
         call.out.note("policy.same")
+
+
+def test_(call: Call, file: Source = None) -> int:  # noqa: PT028 - a command, not a test of pytest's
+    """Run the tests that a policy brings along; exits 1 where one fails."""
+    from vault.access.policy_trials import run
+
+    policy = _load(call, file)
+    outcomes = run(policy, _today())
+    failed = sum(not outcome.passed for outcome in outcomes)
+    if call.out.json:
+        call.out.document(
+            {
+                "policy": policy.hash,
+                "passed": len(outcomes) - failed,
+                "failed": failed,
+                "items": outcomes,
+            }
+        )
+    else:
+        call.out.table(
+            ("", "test", "expected", "got", "condition", "why"),
+            [
+                ("ok" if o.passed else "FAILED", o.name, o.expected, o.got, o.condition, o.source)
+                for o in outcomes
+            ],
+        )
+    call.out.note("policy.tested", passed=len(outcomes) - failed, failed=failed)
+    return Failed if failed else 0
+
+
+def publish(
+    call: Call,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Ends in .html, .md or .json.")],
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="zh|en", help="Its language [the locale's].")
+    ] = None,
+    file: Named = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the register of purposes: what for, on which basis, who sees what, how long (PIPL 7, 17)."""
+    from cli import messages, publishing
+    from vault.access.purposes import register as registered
+    from vault.retention.rules import PROFILES, builtin
+
+    form = publishing.demand_format(out)
+    language = lang or ("zh" if messages.chinese() else "en")
+    _demand_word(language, publishing.LANGUAGES, "lang")
+    path = call.claim(out, force=force)
+    policy = _load(call, file)
+    page = publishing.Page(
+        "en" if language == "en" else "zh", policy.hash, _today().isoformat(), _applies_to(call) or PROFILES
+    )
+    kept = publishing.retention(builtin(), policy.schema.kinds, page)
+    rows = registered(policy, retention=kept, recipients={})
+    path.write_bytes(publishing.render(rows, page, form))
+    if call.out.json:
+        call.out.document({"file": str(path), "purposes": len(rows), "policy": policy.hash})
+    call.out.note("policy.published", purposes=len(rows), file=path)
+
+
+def _applies_to(call: Call) -> tuple[str, ...]:
+    """Whose retention duties apply in the vault; empty where there is none."""
+    from vault.config import Config
+
+    if not (call.folder / "vault.toml").exists():
+        return ()
+    return (Config.load(call.folder).settings.applies_to,)

@@ -22,13 +22,14 @@ def register(app: typer.Typer) -> None:
 def new(
     call: Call,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Its principal file (0600).")],
+    algorithm: Annotated[str, typer.Option("--algorithm", help="Ed25519 or P-256.")] = "Ed25519",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Make your own principal file, and print its public half for an admin to add; needs no vault."""
-    from vault.granting import Identity
+    from vault.identity import Identity
 
+    fresh = Identity.fresh(algorithm)
     path = call.claim(out, force=force)
-    fresh = Identity.fresh()
     write_secret(path, fresh.to_json())
     call.out.document(fresh.candidate)
     call.out.note("principal.new", file=path)
@@ -69,7 +70,7 @@ def add(
 
 
 def _enrol(call: Call, candidate: Path, name: str, roles: tuple[str, ...]) -> None:
-    from vault.granting import Candidate
+    from vault.identity import Candidate
 
     known = Candidate.from_json(call.read(candidate, "candidate"))
     with call.open() as vault:

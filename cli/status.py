@@ -171,6 +171,7 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     try:
         head = t.journal.checked(t.stores.ledger.head(tenant))
         t.journal.registry()
+        t.journal.check_cases()
     except VaultError as error:
         yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
         return

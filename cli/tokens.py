@@ -1,4 +1,4 @@
-"""Commands about purpose tokens: issue, narrow, show, revoke."""
+"""Commands about purpose tokens: issue, narrow, accept, show, revoke."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ Depth = Annotated[int | None, typer.Option("--depth", min=0, help="How often it 
 Audience = Annotated[str | None, typer.Option("--audience", help="Only these nodes: masked, clear.")]
 Actions = Annotated[str | None, typer.Option("--actions", help="Only these: read,find.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the token file goes (0600).")]
+Ticket = Annotated[
+    str, typer.Option("--ticket", help="A reference of the reason; a number, no personal data.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -30,6 +33,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to their group."""
     command(app, "issue")(issue)
     command(app, "narrow")(narrow)
+    command(app, "accept")(accept)
     command(app, "show")(show)
     command(app, "revoke")(revoke)
 
@@ -47,9 +51,7 @@ def issue(
     depth: Depth = None,
     audience: Audience = None,
     actions: Actions = None,
-    ticket: Annotated[
-        str, typer.Option("--ticket", help="A reference of the reason; a number, no personal data.")
-    ] = "",
+    ticket: Ticket = "",
     force: Force = False,
 ) -> None:
     """Issue a purpose token to the principal of --as, and write it to a file."""
@@ -77,11 +79,22 @@ def narrow(
     depth: Depth = None,
     audience: Audience = None,
     actions: Actions = None,
+    candidate: Annotated[
+        Path | None,
+        typer.Option(
+            "--for", metavar="FILE", help="Who gets it: what their `principal new` printed; they `accept` it."
+        ),
+    ] = None,
+    ticket: Ticket = "",
     force: Force = False,
 ) -> None:
-    """Hand on less of a token: adds a link, offline, with its own key alone."""
+    """Hand on less of a token: adds a link, offline, with its own key alone.
+
+    With --for only the owner of that principal file can use the result; without, whoever has the file.
+    """
     from vault.access import tokens
     from vault.crypto.sign import SigningKey, token_bytes
+    from vault.identity import Candidate
     from vault.journal import microseconds
 
     path = call.claim(out, force=force)
@@ -90,10 +103,33 @@ def narrow(
         actions=actions, folder=call.folder,
     )  # fmt: skip
     held = tokens.Credential.from_json(call.read(source, "in"))
+    to = None if candidate is None else Candidate.from_json(call.read(candidate, "for")).key()
     less = tokens.narrow(
-        held, limits, now_us=microseconds(), holder=SigningKey.generate(), jti=token_bytes(16)
+        held,
+        limits,
+        now_us=microseconds(),
+        jti=token_bytes(16),
+        holder=SigningKey.generate() if to is None else None,
+        to=to,
+        ticket=ticket,
     )
     _written(call, path, less.to_json(), less.expires, "", "")
+
+
+def accept(
+    call: Call,
+    *,
+    source: Annotated[Path, typer.Option("--in", metavar="FILE", help="The token file narrowed for you.")],
+    out: Out,
+    force: Force = False,
+) -> None:
+    """Put your own key, of --as, beside a token that was narrowed for you; offline."""
+    from vault.access import tokens
+
+    path = call.claim(out, force=force)
+    held = tokens.Credential.from_json(call.read(source, "in"))
+    taken = tokens.accept(held, call.principal().signing)
+    _written(call, path, taken.to_json(), taken.expires, "", "")
 
 
 def _written(call: Call, path: Path, data: bytes, expires: int, role: str, purpose: str) -> None:
@@ -120,7 +156,7 @@ def show(
         raise Invalid("no token is named", code="invalid_usage", field="token", remedy="give --in FILE")
     credential = Credential.from_json(call.read(path, "token"))
     with call.open() as vault:
-        grant = vault.tenancy(call.tenant).authentic(credential).grant
+        grant = vault.tenancy(call.tenant).verified(credential.token).grant
     uses = [link.max_uses for link in grant.links if link.max_uses is not None]
     said = {
         "principal": grant.principal,
@@ -136,6 +172,8 @@ def show(
         "max_uses": min(uses) if uses else None,
         "depth": grant.depth,
         "links": len(grant.links),
+        "tickets": [link.ticket for link in grant.links],
+        "issued": iso(grant.issued),
         "token": grant.links[-1].digest.hex()[:16],
         "policy": grant.policy,
     }
@@ -159,7 +197,7 @@ def revoke(
         Path | None, typer.Option("--in", metavar="FILE", help="The token file [--token].")
     ] = None,
 ) -> None:
-    """Revoke a token, and with it everything narrowed from it; its holder or an admin may."""
+    """Revoke a token and everything narrowed from it; who it was issued to, or an admin, may."""
     from vault.access.tokens import Credential
 
     path = source or call.token

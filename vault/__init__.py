@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from vault.errors import Tampered as Tampered
     from vault.errors import Unavailable as Unavailable
     from vault.errors import VaultError as VaultError
-    from vault.granting import Candidate as Candidate
-    from vault.granting import Identity as Identity
+    from vault.identity import Candidate as Candidate
+    from vault.identity import Identity as Identity
     from vault.ledger.certificate import open_certificate as open_certificate
     from vault.model import Disclosure as Disclosure
     from vault.model import Draft as Draft
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from vault.vault import Vault as Vault
 
 _HOMES: Final = {
-    "Candidate": "vault.granting",
+    "Candidate": "vault.identity",
     "ConfigError": "vault.errors",
     "Credential": "vault.access.tokens",
     "Denied": "vault.errors",
     "Disclosure": "vault.model",
     "Draft": "vault.model",
     "Hold": "vault.model",
-    "Identity": "vault.granting",
+    "Identity": "vault.identity",
     "Invalid": "vault.errors",
     "Limits": "vault.access.tokens",
     "LogUnavailable": "vault.errors",

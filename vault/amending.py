@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -22,6 +24,9 @@ from vault.preparing import ID_NUMBER
 from vault.stocking import Stocker
 from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
+
+NOTES: Final = {"deceased": "deceased_on", "consent_withdrawn": "consent_withdrawn_on"}
+"""What can be noted about a person, and the anchor it sets."""
 
 
 class Corrected(Word):
@@ -157,6 +162,47 @@ class Amending:
             anchors = held.facts.anchors | {"contact_refused_on": self._t.today().isoformat()}
             self._t.keeping.set_facts([(held, msgspec.structs.replace(held.facts, anchors=anchors))])
             return self._suppressor.list_people([held.row.record], "refused", lambda _: None)
+
+    def note(self, credential: Credential, ident: str, fact: str, on: date, *, reason: str) -> int:
+        """Note for all that is held of a person that they died, or withdrew their consent, on a day.
+
+        Conditions of the policy look at it from the next read on (PIPL 15, 49), and retention counts from it.
+
+        Args:
+            credential: Must allow `write`, for a purpose that reaches what stood before.
+            ident: A record of theirs, by id or `KIND:EXTERNAL_ID`.
+            fact: One of `NOTES`.
+            on: The day.
+            reason: On what it rests, such as a document's number.
+
+        Returns:
+            How many records it concerns.
+
+        Raises:
+            Invalid: No such fact, a day to come, or no reason.
+            NotFound: No such record within reach.
+        """
+        self._demand_reason(reason)
+        if fact not in NOTES or on > self._t.today():
+            raise Invalid(
+                "only a death or a consent withdrawn is noted, and no day to come",
+                code="invalid_fact",
+                field="on",
+                remedy=f"one of {', '.join(NOTES)}, today at the latest",
+            )
+        t = self._t
+        with t.stores.index.turn(t.name):
+            with self._acting(credential) as (grant, page):
+                one = self._corrector.held(grant, page, [ident])[ident]
+                theirs = t.keeping.fetch(t.stores.records.of_subject(t.name, one.row.subject))
+                gone = page.tx.entombed(sorted(theirs))
+                held = [h for record, h in sorted(theirs.items()) if record not in gone]
+                page.add(self._about(grant, one, f"{fact} on {on}", reason))
+            t.keeping.set_facts(
+                (h, msgspec.structs.replace(h.facts, anchors=h.facts.anchors | {NOTES[fact]: on.isoformat()}))
+                for h in held
+            )
+        return len(held)
 
     def duplicates(self, credential: Credential) -> list[list[str]]:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""

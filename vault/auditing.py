@@ -250,6 +250,7 @@ class Auditing:
         self._refuse_bodiless(head.size)
         self._t.journal.checked(head, known)
         self._t.journal.registry()
+        self._t.journal.check_cases()
         return Checked(
             size=found.size,
             root=found.root.hex(),

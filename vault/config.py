@@ -44,6 +44,7 @@ class Settings(Word, forbid_unknown_fields=True):
         keys: The key folder, relative to the vault's folder.
         epoch_grace_hours: How long a retired epoch is kept before it is destroyed (DESIGN 5); at least 1, the
             time in which every node lets go of it.
+        region: Where this node serves, ISO 3166-1 alpha-2: conditions of the policy may name it (PIPL 38-40).
         stores: Where the four stores are.
     """
 
@@ -54,6 +55,7 @@ class Settings(Word, forbid_unknown_fields=True):
     node: str = "n1"
     keys: str = "keys"
     epoch_grace_hours: int = 24
+    region: str = "CN"
     stores: Stores = Stores()
 
 

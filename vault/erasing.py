@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.access.tokens import Credential
+from vault.approvals import HOUR, demand_approved
 from vault.config import iso
 from vault.crypto.encoding import encode
 from vault.crypto.ids import new_id
@@ -22,7 +23,7 @@ from vault.errors import Denied, Invalid, Tampered
 from vault.holding import Holding
 from vault.journal import Page
 from vault.ledger.certificate import sign_certificate
-from vault.ledger.registry import Approval, Plan, Principal, Request
+from vault.ledger.registry import Approval, Plan, Request
 from vault.model import Facts, Grant, Happening, State, Whom, Word
 from vault.purging import PAGE
 from vault.retention.planner import Verdict, summary
@@ -106,20 +107,24 @@ class Erasing(Holding):
                 ],
             )
             page.put(plan)
-            page.put(
-                Request(
-                    id=ident,
-                    what="retention",
-                    digest=plan.digest,
-                    by=grant.principal,
-                    created=page.now,
-                    expires=page.now + REQUEST_LIFE,
-                )
-            )
+            page.put(self._request(plan, grant, page.now))
             page.tx.put_plan_items(ident, items)
             detail = f"plan {ident} {plan.digest} as of {plan.as_of}"
             page.add(Happening(kind="request", who=self._t.who(grant), whom=Whom(detail=detail)))
         return plan
+
+    def _request(self, plan: Plan, grant: Grant, now: int) -> Request:
+        """A plan asks for its approval by being made."""
+        asked = Request(
+            id=plan.id, what="retention", digest=plan.digest, by=grant.principal, created=now,
+            expires=now + REQUEST_LIFE, purpose=grant.purpose, reason=f"retention plan as of {plan.as_of}",
+        )  # fmt: skip
+        spec = self._t.policy.approval("retention")
+        if spec is None:
+            return asked
+        return msgspec.structs.replace(
+            asked, quorum=spec.quorum, of=tuple(spec.by), expires=now + spec.hours * HOUR
+        )
 
     # --- execute --------------------------------------------------------------------------------------
 
@@ -200,20 +205,11 @@ class Erasing(Holding):
         page.add(Happening(kind="approve", who=self._t.who(grant), whom=Whom(detail=detail)))
 
     def _demand_approval(self, page: Page, plan: Plan) -> None:
-        """Four eyes: a yes to exactly this plan, in time, by an enabled principal who did not ask for it."""
+        """Four eyes: enough people's yes to exactly this plan, in time; none of them asked for it."""
         request = page.registry.get(Request, plan.id)
-        for approval in request.approvals:
-            principal = page.registry.find(Principal, approval.principal)
-            other = approval.principal != plan.by or self._t.policy.sandbox
-            if principal is None or principal.disabled or not other:
-                continue
-            if request.digest == plan.digest and page.now < request.expires:
-                return
-        raise Denied(
-            "a second person has to approve this plan",
-            code="approval_required",
-            remedy=f"cvault approve {plan.id} --as FILE",
-        )
+        if request.digest != plan.digest:
+            raise Denied("the approval is for another plan", code="approval_required", remedy="plan again")
+        demand_approved(page.registry, request, page.now, sandbox=self._t.policy.sandbox)
 
     def _items(self, plan: Plan) -> list[PlanItemRow]:
         """The plan's items, checked against the digest that was approved."""
@@ -289,7 +285,10 @@ class Erasing(Holding):
         return found.certificate
 
     def destroy_epochs(self, credential: Credential) -> list[int]:
-        """Destroy the epochs whose grace has passed; the entry that names them comes first."""
+        """Destroy the epochs whose grace has passed; the entry that names them comes first.
+
+        The purge that retired them was approved, and this is its end, so it takes no approval of its own.
+        """
         with self._t.acting(credential, "execute") as (grant, page):
             due = [row.epoch for row in self._t.keeping.due_epochs()]
             if due:

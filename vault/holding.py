@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from vault.access.tokens import Credential
+from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid
-from vault.model import Facts, Happening, Hold, Whom, Word
+from vault.identifying import demand_reason
+from vault.journal import Page
+from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
 from vault.opening import Opener
 from vault.purging import Purger
 from vault.tenancy import Tenancy
@@ -57,11 +60,70 @@ class Holding:
             lambda facts: (*(h for h in facts.holds if h.number != hold.number), hold),
         )
 
-    def release_hold(self, credential: Credential, records: Sequence[str], number: str) -> int:
-        """Release a hold by its number."""
+    def release_hold(
+        self, credential: Credential, records: Sequence[str], number: str, *, request: str | None = None
+    ) -> int:
+        """Release a hold by its number, with another person's approval.
+
+        Raises:
+            Denied: Nobody else approved the release of this hold from these records (`approval_required`).
+        """
+
+        def approved(grant: Grant, page: Page) -> None:
+            about = (number, *sorted(records))
+            self._spend(grant, page, request, "hold_release", about)
+
         return self._change_holds(
-            credential, records, number, lambda facts: tuple(h for h in facts.holds if h.number != number)
+            credential,
+            records,
+            number,
+            lambda facts: tuple(h for h in facts.holds if h.number != number),
+            approved,
         )
+
+    def unrestrict(
+        self, credential: Credential, records: Sequence[str], *, reason: str, request: str | None = None
+    ) -> int:
+        """Let restricted records be used again, with another person's approval; how many there were.
+
+        The next plan restricts them again if what made it do so still holds.
+
+        Raises:
+            Denied: Nobody else approved it for exactly these records (`approval_required`).
+        """
+        words = demand_reason(reason)
+        with self._t.stores.index.turn(self._t.name):
+            with self._t.acting(credential, "restrict") as (grant, page):
+                self._spend(grant, page, request, "unrestrict", sorted(records))
+                held = {h.row.record: h for h in self._opener.named(records).values()}
+                gone = page.tx.entombed(sorted(held))
+                shut = [
+                    h for r, h in sorted(held.items()) if r not in gone and h.facts.state == State.RESTRICTED
+                ]
+                for h in shut:
+                    whom = Whom(subject=h.row.subject, record=h.row.record, ticket=words, detail="unrestrict")
+                    secret, shelf = self._t.keeping.log_secret(h.row), h.row.log_shelf
+                    who = self._t.who(grant, about=h.kind)
+                    page.add(Happening(kind="restrict", who=who, whom=whom, secret=secret, shelf=shelf))
+            self._t.keeping.set_facts(
+                (h, msgspec.structs.replace(h.facts, state=str(State.ACTIVE))) for h in shut
+            )
+        return len(shut)
+
+    def _spend(self, grant: Grant, page: Page, request: str | None, what: str, about: Sequence[str]) -> None:
+        """Use up the approval that an act takes; where policy asks for none, there is none to use."""
+        found = demand_for(
+            page.registry,
+            self._t.policy,
+            request,
+            what,
+            about,
+            by=grant.principal,
+            now=page.now,
+            purpose=grant.purpose,
+        )
+        if found is not None:
+            page.put(msgspec.structs.replace(found, used=page.now))
 
     def _change_holds(
         self,
@@ -69,9 +131,12 @@ class Holding:
         records: Sequence[str],
         number: str,
         change: Callable[[Facts], tuple[Hold, ...]],
+        approved: Callable[[Grant, Page], None] | None = None,
     ) -> int:
         with self._t.stores.index.turn(self._t.name):
             with self._t.acting(credential, "hold") as (grant, page):
+                if approved is not None:
+                    approved(grant, page)
                 named = {h.row.record: h for h in self._opener.named(records).values()}
                 gone = page.tx.entombed(sorted(named))
                 held = {

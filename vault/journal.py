@@ -1,35 +1,34 @@
 """The journal: turns happenings into durable entries of the access log (DESIGN 6 step 6, DESIGN 7).
 
-A `Page` is one ledger transaction. It locks the head first, so everything checked on it (token uses,
-revocations, disabled principals, caps, tombstones) is checked in the order in which entries arrive.
+A `Page` (vault/page.py) is one ledger transaction under the head's lock.
 When the `with` block ends the entries are durable, or an error was raised and nothing may be released.
 """
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from vault.config import Clock
 from vault.crypto import mac
-from vault.crypto.bodies import BodySealer, body_context
 from vault.crypto.encoding import encode
 from vault.crypto.keys import TenantKeys
-from vault.crypto.sign import token_bytes, verify
-from vault.errors import Denied, Tampered, Unavailable
-from vault.ledger import checkpoint, stub
-from vault.ledger.registry import Principal, Registry, Revocation
-from vault.ledger.tiles import closed_tiles
-from vault.merkle import Frontier, leaf_hash
-from vault.model import Grant, Happening, Receipt, Word
+from vault.crypto.sign import verify
+from vault.errors import Tampered, Unavailable
+from vault.ledger import checkpoint
+from vault.ledger.book import ID, Book, CaseRow, Remembered, shard_of, walk
+from vault.ledger.registry import BookInForce, Registry
+from vault.merkle import Frontier
+from vault.model import Happening, Receipt, Word
+from vault.page import Page
 from vault.stores.ledger import LedgerStore
 from vault.stores.ledger_tx import LedgerTx
-from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, TileRow
+from vault.stores.rows import LogHead
+
+__all__ = ["CLOCK_TOLERANCE", "DIGEST_SIZE", "Journal", "Page", "head_mac", "microseconds"]
 
 DIGEST_SIZE: Final = 32
 CLOCK_TOLERANCE: Final = 2_000_000
@@ -42,187 +41,6 @@ def head_mac(keys: TenantKeys, size: int, edge: bytes, last_t: int, registry: by
     return mac.derive(keys.head_key, "head", data)
 
 
-class Page:
-    """One ledger transaction: add happenings, change the registry, take what is counted."""
-
-    def __init__(self, journal: Journal, tx: LedgerTx, head: LogHead, now: int) -> None:
-        self.tx = tx
-        self.now = max(now, head.last_t)
-        self.registry = journal.registry_of(tx, head)
-        self._journal = journal
-        self._head = head
-        self._pending: list[Happening] = []
-        self._changed = False
-        self.receipts: list[Receipt] = []
-
-    @property
-    def first_index(self) -> int:
-        """The leaf index that the first happening of this page will get."""
-        return self._head.size
-
-    def add(self, happening: Happening) -> int:
-        """Queue a happening; returns its slot, an index into `receipts` once the page is closed."""
-        self._pending.append(happening)
-        return len(self._pending) - 1
-
-    def admit(self, grant: Grant, *, spend: bool = True) -> None:
-        """Check what only the ledger knows, and take one use (DESIGN 6, step 6).
-
-        Args:
-            grant: Who wants to act.
-            spend: False for the later pages of one request, which is one use however long it takes.
-
-        Raises:
-            Denied: Principal disabled or role gone, token revoked or expired, or its uses are spent.
-        """
-        principal = self.registry.find(Principal, grant.principal)
-        if principal is None or principal.disabled:
-            raise Denied("this principal is disabled", code="token_revoked", remedy="ask an admin")
-        if grant.role not in principal.roles:
-            raise Denied("the principal no longer holds this role", code="role_denied", remedy="ask an admin")
-        if self.now >= grant.expires:
-            raise Denied("the token has expired", code="token_expired", remedy="issue a new token")
-        for link in grant.links:
-            if self.registry.find(Revocation, link.digest.hex()) is not None:
-                raise Denied("the token was revoked", code="token_revoked", remedy="issue a new token")
-        if spend:
-            self._spend(grant)
-
-    def _spend(self, grant: Grant) -> None:
-        """Take a use of every link that counts them; of none if one has none left."""
-        counted = [(link.digest, link.max_uses) for link in grant.links if link.max_uses is not None]
-        if any(self.tx.used(digest) >= most for digest, most in counted):
-            raise Denied("the token's uses are spent", code="uses_spent", remedy="issue a new token")
-        for digest, most in counted:
-            self.tx.spend(digest, most)
-
-    def put(self, row: Word) -> None:
-        """Add or replace a registry row."""
-        self._own()
-        kind, ident, body = self.registry.put(row)
-        self.tx.put_registry(RegistryRow(tenant=self._head.tenant, kind=kind, id=ident, body=body))
-
-    def drop(self, word: type[Word], ident: str) -> None:
-        """Remove a registry row."""
-        self._own()
-        self.tx.drop_registry(*self.registry.drop(word, ident))
-
-    def _own(self) -> None:
-        if not self._changed:
-            self.registry = self.registry.copy()
-            self._changed = True
-
-    def write(self) -> tuple[LogHead, Registry]:
-        """Append everything queued and set the new head; the store commits afterwards."""
-        entries, bodies, frontier, leaves = self._entries()
-        closed = self._closed_tiles(frontier.size, leaves)
-        if entries:
-            self.tx.append(entries, bodies, closed)
-        seal = self._journal.sealed_registry(self.registry) if self._changed else self._head.registry
-        head = self._journal.sealed_head(frontier, self.now, seal)
-        self.tx.set_head(head)
-        return head, self.registry
-
-    def _entries(self) -> tuple[list[EntryRow], list[BodyRow], Frontier, list[bytes]]:
-        journal, keys, count = self._journal, self._journal.keys, len(self._pending)
-        frontier = Frontier.from_bytes(self._head.size, self._head.edge)
-        if not count:
-            return [], [], frontier, []
-        tags = self._tags()
-        node_counter = self.tx.node_counter(journal.node, count)
-        salts = token_bytes(48 * count)
-        sealer = BodySealer(keys.audit_public, keys.tenant)
-        entries, bodies, leaves = [], [], []
-        whos: dict[int, bytes] = {}  # by identity: the entries of one grant and decision share their *who*
-        for slot, (happening, tag) in enumerate(zip(self._pending, tags, strict=True)):
-            at = 48 * slot
-            who_salt, whom_salt = salts[at : at + 16], salts[at + 16 : at + 32]
-            request = happening.request or salts[at + 32 : at + 48]
-            who = whos.get(id(happening.who))
-            if who is None:
-                who = whos[id(happening.who)] = stub.who_bytes(happening.who)
-            who_digest = stub.digest(who_salt, who)
-            whom = stub.whom_bytes(happening.whom)
-            whom_digest = stub.digest(whom_salt, whom)
-            commitment = stub.commitment(who_digest, whom_digest)
-            data = stub.encode(
-                stub.Stub(
-                    c=stub.pack(commitment),
-                    g=stub.pack(tag),
-                    i=node_counter + slot,
-                    k=happening.kind,
-                    n=journal.node,
-                    r=stub.pack(request),
-                    t=self.now,
-                    v=1,
-                )
-            )
-            leaf = leaf_hash(data)
-            leaves.append(leaf)
-            idx = self._head.size + slot
-            entries.append(
-                _entry_row(keys.tenant, idx, data, tag, self.now, happening, who_salt, whom_digest, request)
-            )
-            sealed = sealer.seal(
-                whom_salt + whom, happening.secret, happening.shelf, body_context(keys.tenant, commitment)
-            )
-            bodies.append(BodyRow(tenant=keys.tenant, idx=idx, sealed=sealed))
-            self.receipts.append(
-                Receipt(origin=keys.origin, index=idx, leaf=base64.b64encode(leaf).decode("ascii"))
-            )
-        frontier.append_many(leaves)
-        return entries, bodies, frontier, leaves
-
-    def _tags(self) -> list[bytes]:
-        """The next tag of each happening's subject; counters move in this same transaction."""
-        handles = [
-            mac.handle(self._journal.keys.handle_key, "subject", h.whom.subject) if h.secret else b""
-            for h in self._pending
-        ]
-        counts = Counter(handle for handle in handles if handle)
-        following = self.tx.bump(dict(counts)) if counts else {}
-        tags = []
-        for handle, happening in zip(handles, self._pending, strict=True):
-            if not handle:
-                tags.append(b"")
-                continue
-            tags.append(mac.tag(mac.tag_key(happening.secret), following[handle]))
-            following[handle] += 1
-        return tags
-
-    def _closed_tiles(self, new_size: int, leaves: list[bytes]) -> list[TileRow]:
-        old, tenant = self._head.size, self._head.tenant
-
-        def leaf_hashes(start: int, end: int) -> list[bytes]:
-            stored = [leaf_hash(data) for data in self.tx.stubs(start, min(end, old))] if start < old else []
-            return stored + leaves[max(start, old) - old : max(end, old) - old]
-
-        return [
-            TileRow(tenant=tenant, level=tile.level, tile=tile.index, hashes=tile.hashes)
-            for tile in closed_tiles(old, new_size, leaf_hashes, self._journal.tile)
-        ]
-
-
-def _entry_row(  # noqa: PLR0913, PLR0917 - a row's parts, each its own
-    tenant: str,
-    idx: int,
-    data: bytes,
-    tag: bytes,
-    t: int,
-    h: Happening,
-    who_salt: bytes,
-    whom: bytes,
-    request: bytes,
-) -> EntryRow:
-    who = h.who
-    return EntryRow(
-        tenant=tenant, idx=idx, stub=data, tag=tag, t=t, kind=h.kind, actor=who.actor, role=who.role,
-        purpose=who.purpose, about=who.about, masked=who.masked, clear=who.clear, outcome=who.outcome,
-        reason=who.reason, policy=who.policy, token=who.token, who_salt=who_salt, whom_digest=whom,
-        request=request,
-    )  # fmt: skip
-
-
 class Journal:
     """One tenant's access log, as one node writes it."""
 
@@ -230,6 +48,7 @@ class Journal:
         self.store = store
         self.keys = keys
         self.node = node
+        self.remembered = Remembered()
         self._clock = clock
         self._known = (0, b"")
         self._registry: tuple[bytes, Registry] = (b"", Registry())
@@ -371,6 +190,51 @@ class Journal:
             except Tampered:
                 if self._head().registry == head.registry:
                     raise
+
+    def case_rows(
+        self, holder: str | None = None, state: str | None = None, after: bytes = b"", limit: int = 1000
+    ) -> list[CaseRow]:
+        """Cases by handle, of a holder and in a state; without the head's lock.
+
+        Each is checked, and all as of one instant, which is over when they are returned: what is decided by
+        them is decided on `Page.cases`. That none is left out, `check_cases` tells.
+
+        Args:
+            holder: A principal's id, "" for cases assigned to nobody, None for any.
+            state: `open`, `closed`, or None for any.
+            after: Begin behind this handle.
+            limit: At most so many.
+
+        Raises:
+            Tampered: What is stored is not what the registry vouches for.
+        """
+        with self.store.snapshot():
+            row = self.registry_of(None, self._head()).find(BookInForce, ID)
+            table = self.store.cases(self.keys.tenant)
+            handles = table.handles(holder, state, (shard_of(after), after), limit)
+            return Book(row, table, self.remembered).listed(handles, holder, state)
+
+    def case_counts(self) -> dict[tuple[str, str], int]:
+        """How many cases there are by (holder, state), as the store says: not authenticated.
+
+        Good for sharing out work evenly and for nothing that must be right.
+        """
+        return self.store.cases(self.keys.tenant).counts()
+
+    def check_cases(self) -> int:
+        """Read and check every case there is, remembered or not; how many there are.
+
+        Raises:
+            Tampered: One was changed, added, taken away or put back beside the vault.
+        """
+        with self.store.snapshot():
+            row = self.registry_of(None, self._head()).find(BookInForce, ID)
+            return walk(row, self.store.cases(self.keys.tenant))
+
+    def recent(self) -> Registry:
+        """The registry as this node saw it last, without asking the store again."""
+        seal, known = self._registry
+        return known if seal else self.registry()
 
     def _head(self) -> LogHead:
         known = self._known

@@ -41,12 +41,13 @@ REASONS: Final = (
     "token_expired", "token_revoked", "token_invalid", "uses_spent", "role_denied", "purpose_denied",
     "field_denied", "audience_denied", "restricted", "approval_required", "quiet_hours", "call_cap",
     "attempt_cap", "lookup_cap", "contact_state", "contact_refused", "contract_ended",
-    "attestation_expired", "log_unavailable", "previously_erased",
+    "attestation_expired", "log_unavailable", "previously_erased", "case_closed", "consent_withdrawn",
+    "region_denied", "delegation_denied",
 )  # fmt: skip
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (
     "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
-    "policy", "key", "tenant", "backup",
+    "policy", "key", "tenant", "backup", "case", "export", "restrict",
 )  # fmt: skip
 """What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
 
@@ -103,11 +104,13 @@ class Link(Word):
         digest: SHA-256 of the link's text; the key of its use counter and of its revocation.
         max_uses: How many uses the link allows, or None for no limit.
         expires: µs UTC after which the link is dead, so its revocation need not be kept longer.
+        ticket: The reason reference given for this link ("" if none): the issue's, or the hand-over's.
     """
 
     digest: bytes
     max_uses: int | None
     expires: int
+    ticket: str = ""
 
 
 class Grant(Word):
@@ -125,6 +128,10 @@ class Grant(Word):
         policy: The policy hash (hex) at issue.
         links: Every link of the chain, the access link first.
         ticket: The reason reference given at issue ("" if none); sealed in bodies, never shown in the tree.
+        issued: µs UTC at which link 0 was issued, in whole seconds.
+        holders: The raw public key that each link names, one per link; the last must prove itself.
+        issued_to: Who it was issued to, where `principal` is somebody it was handed on to; "" otherwise.
+        evidence: Who handed it to whom, where it was handed on; "" where it wasn't.
     """
 
     tenant: Tenant
@@ -141,6 +148,10 @@ class Grant(Word):
     policy: str
     links: tuple[Link, ...]
     ticket: str = ""
+    issued: int = 0
+    holders: tuple[bytes, ...] = ()
+    issued_to: str = ""
+    evidence: str = ""
 
 
 class Decision(Word):

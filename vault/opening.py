@@ -14,149 +14,38 @@ import msgspec
 
 from vault.crypto.sealing import open_fields
 from vault.errors import Denied, NotFound, Tampered, VaultError
+from vault.items import Item, Layout
 from vault.keeping import Held
-from vault.model import (
-    COMPARTMENTS,
-    Context,
-    Decision,
-    Draft,
-    Grant,
-    Receipt,
-    Sealed,
-    Shown,
-    ShownField,
-    View,
-)  # fmt: skip
+from vault.model import COMPARTMENTS, Context, Draft, Grant, Sealed, ShownField, Word
 from vault.preparing import REF
-from vault.schema import FieldSpec, KindSpec
+from vault.schema import FieldSpec
 from vault.stores.errors import ShelfMoved
 from vault.stores.rows import PayloadRow
 from vault.tenancy import Tenancy
 
 RETRIES: Final = 10
-_HIDDEN: Final = ShownField(view="HIDDEN", value=None)
+_OF_ONE: Final = frozenset(
+    {"not_found", "restricted", "integrity", "case_closed", "consent_withdrawn", "contact_state"}
+    | {"contact_refused", "approval_required"}
+)
+"""Refusals that concern one record of a request, and not the request."""
 _ref: Final = msgspec.json.Decoder(str | None).decode
 
 
-class _Layout:
-    """What a decision means for payloads: the names to keep of each compartment, and how they are shown.
+class Ask(Word):
+    """A request in a batch.
 
     Attributes:
-        hidden: Every field asked for, as HIDDEN: the shape that the shown values are put into.
-        shown: Name and view of the others.
-        keep: Names by compartment.
+        grant: Who asks. action: `read`, `find` or `list`.
+        fields: The fields asked for; None for all.
+        approved: What an approval covers that came with it, such as "minors".
     """
 
-    __slots__ = ("hidden", "keep", "shown")
-
-    def __init__(self, decision: Decision, spec: KindSpec) -> None:
-        self.hidden = dict.fromkeys(decision.views, _HIDDEN)
-        self.shown = [(name, view.name) for name, view in decision.views.items() if view is not View.HIDDEN]
-        self.keep: dict[str, set[str]] = defaultdict(set)
-        for name, _ in self.shown:
-            field = spec.fields[name]
-            clear = decision.views[name] is View.CLEAR and field.mask != "none"
-            self.keep[field.compartment if clear else "masked"].add(name)
-        if "masked" in self.keep:
-            self.keep["masked"].add(REF)
-
-
-class Item:
-    """One record asked for, on its way through the steps; `error` ends the way.
-
-    Attributes:
-        id: What was asked for: a record's id, or `KIND:EXTERNAL_ID`; an error speaks of it and of no other.
-        record: The record it names, "" if it names none.
-        at: µs UTC at which the version wanted was the latest; None for the one that is it now.
-        version, parts: That version, and the compartments it is sealed in.
-    """
-
-    __slots__ = (
-        "at",
-        "decision",
-        "error",
-        "fields",
-        "held",
-        "id",
-        "log_secret",
-        "parts",
-        "record",
-        "ref",
-        "secret",
-        "version",
-        "whole",
-    )
-
-    def __init__(
-        self,
-        *,
-        id: str,  # noqa: A002 - the field's word
-        record: str = "",
-        error: VaultError | None = None,
-        at: int | None = None,
-    ) -> None:
-        self.id = id
-        self.record = record
-        self.error = error
-        self.whole = False
-        self.at = at
-        self.version = 0
-        self.parts: tuple[str, ...] = ()
-        self.held: Held | None = None
-        self.decision: Decision | None = None
-        self.secret = b""
-        self.log_secret = b""
-        self.fields: dict[str, ShownField] = {}
-        self.ref: str | None = None
-
-    @property
-    def granted(self) -> bool:
-        """Whether it may be shown, as far as is known."""
-        return self.error is None
-
-    @property
-    def subject(self) -> str:
-        """The subject's id, "" while unknown."""
-        return self.held.row.subject if self.held else ""
-
-    @property
-    def kind(self) -> str:
-        """The record's kind, "" while unknown."""
-        return self.held.kind if self.held else ""
-
-    @property
-    def log_shelf(self) -> str:
-        """The shelf the subject's log secret stands on; "" where there is no secret."""
-        return self.held.row.log_shelf if self.held and self.log_secret else ""
-
-    def forget(self, error: VaultError) -> None:
-        """Refuse, and leave no tag: the subject's count was taken when the erasure closed it."""
-        self.refuse(error)
-        self.held, self.log_secret = None, b""
-
-    def refuse(self, error: VaultError, *, whole: bool = False) -> None:
-        """End the way; `whole` says that the request as a whole is wrong, not this record."""
-        self.error = error
-        self.whole = whole
-        self.fields = {}
-
-    def shown(self, receipt: Receipt) -> Shown:
-        """What the caller gets; made only with the receipt of a durable entry."""
-        if self.held is None:
-            raise Tampered("nothing was opened")
-        return Shown(
-            record=self.record,
-            ref=self.ref,
-            kind=self.held.kind,
-            version=self.version,
-            state=self.held.facts.state,
-            fields=self.fields,
-            receipt=receipt,
-        )
-
-
-Ask = tuple[Grant, str, tuple[str, ...] | None, list[Item]]
-"""A request in a batch: its grant, action (`read`, `find` or `list`), the fields asked for, and its items."""
+    grant: Grant
+    action: str
+    fields: tuple[str, ...] | None
+    items: list[Item]
+    approved: frozenset[str] = frozenset()
 
 
 class Opener:
@@ -177,14 +66,14 @@ class Opener:
             return
 
     def _open_all(self, asks: Sequence[Ask]) -> None:
-        everything = [item for ask in asks for item in ask[-1]]
+        everything = [item for ask in asks for item in ask.items]
         held = self._held(everything)
-        for grant, action, fields, items in asks:
-            for item in items:
+        for ask in asks:
+            for item in ask.items:
                 item.held = held.get(item.record)
-                self._decide(grant, action, fields, item)
+                self._decide(ask, item)
         payloads = self._payloads([item for item in everything if item.granted])
-        layouts: dict[int, _Layout] = {}  # by identity of the decision, which its items keep alive
+        layouts: dict[int, Layout] = {}  # by identity of the decision, which its items keep alive
         for item in everything:
             if item.granted:
                 self._show(item, payloads, layouts)
@@ -203,24 +92,25 @@ class Opener:
                     item.refuse(error)
             return held
 
-    def _decide(self, grant: Grant, action: str, fields: tuple[str, ...] | None, item: Item) -> None:
-        held = item.held
+    def _decide(self, ask: Ask, item: Item) -> None:
+        held, grant = item.held, ask.grant
         if not item.granted:
             return
         try:
-            self._t.allow(grant, action)
+            self._t.allow(grant, ask.action)
             if held is None:
                 raise NotFound
             item.log_secret = self._t.keeping.log_secret(held.row)
             self.in_scope(grant, held)
-            item.decision = self._t.decide(grant, held.kind, fields, action)
+            situation = self._t.situation(grant, held.facts, approved=ask.approved)
+            item.decision = self._t.decide(grant, held.kind, ask.fields, ask.action, situation)
             if held.facts.state not in item.decision.states:
                 raise Denied("the record is restricted", code="restricted")
             self._choose(item, held)
         except ShelfMoved:
             raise
         except VaultError as refusal:
-            item.refuse(refusal, whole=refusal.code not in {"not_found", "restricted", "integrity"})
+            item.refuse(refusal, whole=refusal.code not in _OF_ONE)
 
     def _choose(self, item: Item, held: Held) -> None:
         """Choose the version to open: the latest, or the one that was it at the instant asked for.
@@ -258,14 +148,14 @@ class Opener:
         return {(row.record, row.version, row.compartment): row for row in rows}
 
     def _show(
-        self, item: Item, payloads: dict[tuple[str, int, str], PayloadRow], layouts: dict[int, _Layout]
+        self, item: Item, payloads: dict[tuple[str, int, str], PayloadRow], layouts: dict[int, Layout]
     ) -> None:
         decision, held = item.decision, item.held
         if decision is None or held is None:
             return
         layout = layouts.get(id(decision))
         if layout is None:
-            layout = layouts[id(decision)] = _Layout(decision, self._t.schema.kind(held.kind))
+            layout = layouts[id(decision)] = Layout(decision, self._t.schema.kind(held.kind))
         try:
             values, item.ref = self._values(item, layout, payloads)
             self._confirm_ref(item, held)
@@ -278,7 +168,7 @@ class Opener:
         item.fields = fields
 
     def _values(
-        self, item: Item, layout: _Layout, payloads: dict[tuple[str, int, str], PayloadRow]
+        self, item: Item, layout: Layout, payloads: dict[tuple[str, int, str], PayloadRow]
     ) -> tuple[dict[str, msgspec.Raw], str | None]:
         values: dict[str, msgspec.Raw] = {}
         for compartment, names in layout.keep.items():

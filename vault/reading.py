@@ -18,12 +18,14 @@ from typing import Final
 
 from vault.access.tokens import Credential
 from vault.batching import Batcher, Job
-from vault.config import iso, today
-from vault.crypto import mac
+from vault.config import iso
 from vault.errors import Denied, Invalid, NotFound, VaultError
+from vault.gating import Gate
+from vault.items import Item
 from vault.journal import Page
+from vault.ledger.book import CaseRow
 from vault.model import Disclosure, Grant, Happening, ItemError, Receipt, Shown, Who, Whom, Word
-from vault.opening import Item, Opener
+from vault.opening import Ask, Opener
 from vault.seeking import Search, Seeker
 from vault.tenancy import Tenancy
 
@@ -36,7 +38,7 @@ MAX_FOUND: Final = 50
 class ReadJob(Job[Disclosure]):
     """One caller's read in a batch."""
 
-    __slots__ = ("action", "at", "fields", "grant", "ids", "items", "search", "slots")
+    __slots__ = ("action", "approved", "at", "fields", "grant", "ids", "items", "request", "search", "slots")
 
     def __init__(
         self,
@@ -45,9 +47,13 @@ class ReadJob(Job[Disclosure]):
         fields: tuple[str, ...] | None,
         search: Search | None = None,
         at: int | None = None,
+        request: str | None = None,
+        approved: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.at = at
+        self.request = request
+        self.approved = approved
         self.grant = grant
         self.ids = ids
         self.fields = fields
@@ -72,6 +78,7 @@ class Reading:
         self._t = tenancy
         self._opener = Opener(tenancy)
         self._seeker = Seeker(tenancy, self._opener)
+        self._gate = Gate(tenancy)
         self._batcher: Batcher[ReadJob] = Batcher(self._process)
 
     # --- verbs --------------------------------------------------------------------------------------
@@ -83,6 +90,7 @@ class Reading:
         *,
         fields: tuple[str, ...] | None = None,
         as_of: int | None = None,
+        request: str | None = None,
     ) -> Disclosure:
         """Read records; `fields` None gives every field at the highest view granted.
 
@@ -91,12 +99,13 @@ class Reading:
             ids: Record ids, or external ids as `KIND:EXTERNAL_ID`.
             fields: The fields wanted.
             as_of: µs UTC: show the version that stood then, for purposes that reach past versions.
+            request: An approved request, for more records than a day's, or for those of minors.
 
         Raises:
             Denied: Token, role, purpose or fields rule it out for the whole request.
             LogUnavailable: The entries could not be made durable; nothing was released.
         """
-        return self._batcher.run(self._job(credential, ids, fields, as_of)).outcome()
+        return self._batcher.run(self._job(credential, ids, fields, as_of, request)).outcome()
 
     async def read_async(
         self, credential: Credential, ids: Sequence[str], *, fields: tuple[str, ...] | None = None
@@ -166,6 +175,7 @@ class Reading:
         ids: Sequence[str],
         fields: tuple[str, ...] | None,
         as_of: int | None = None,
+        request: str | None = None,
     ) -> ReadJob:
         if len(ids) > MAX_BATCH:
             raise Invalid(f"at most {MAX_BATCH} records a request", code="invalid_batch", remedy="split it")
@@ -173,19 +183,25 @@ class Reading:
         if as_of is not None and not self._t.policy.past(grant.purpose):
             self._t.log_denied(grant, "purpose_denied")
             raise Denied("this purpose reaches no past version", code="purpose_denied")
-        return ReadJob(grant, ids, fields, at=as_of)
+        return ReadJob(grant, ids, fields, at=as_of, request=request, approved=self._gate.covered(request))
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask
             job.items = [self._item(ident, job.at) for ident in job.ids]
-        self._opener.open_all([(job.grant, job.action, job.fields, job.items) for job in jobs])
+        self._opener.open_all(
+            [
+                Ask(grant=j.grant, action=j.action, fields=j.fields, items=j.items, approved=j.approved)
+                for j in jobs
+            ]
+        )
         with self._t.journal.page() as page:  # 6 log
             self._t.demand_schema(page.registry)
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
             over = self._t.contract_over(page.registry, self._t.today())
+            cases = self._cases(page, jobs)
             whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs
             for job in jobs:
-                self._enter(page, job, entombed, whos, over=over)
+                self._enter(page, job, entombed, whos, cases, over=over)
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
 
@@ -194,15 +210,32 @@ class Reading:
         record = self._t.record_of(ident) if ident.isprintable() else None
         return Item(id=ident, record=record or "", error=None if record else NotFound(), at=at)
 
+    def _cases(self, page: Page, jobs: list[ReadJob]) -> dict[bytes, CaseRow]:
+        """The cases that decide for any of the jobs, as they stand under the lock."""
+        asking = [job for job in jobs if self._gate.asks_cases(job.grant)]
+        wanted = {h for job in asking for item in job.items for h in self._gate.handles(job.grant, item)}
+        return page.cases(wanted) if wanted else {}
+
     def _enter(
-        self, page: Page, job: ReadJob, entombed: set[str], whos: dict[tuple[int, int], Who], *, over: bool
+        self,
+        page: Page,
+        job: ReadJob,
+        entombed: set[str],
+        whos: dict[tuple[int, int], Who],
+        cases: dict[bytes, CaseRow],
+        *,
+        over: bool,
     ) -> None:
         """Queue the entries of one job, granted or refused by what only the ledger knows."""
         try:
-            page.admit(job.grant)
-            if over and "RESTRICTED" not in self._t.policy.states(job.grant.purpose):
-                raise Denied("the creditor's contract has ended", code="contract_ended")
-            self._admit_search(page, job)
+            for item in job.items:
+                if item.record in entombed:
+                    item.forget(NotFound())
+            standing = self._gate.admit(
+                page, job.grant, job.items, search=job.search, request=job.request, over=over
+            )
+            if self._gate.asks_cases(job.grant):
+                self._gate.refuse_closed(job.grant, standing, job.items, cases, job.fields, job.action)
         except Denied as refusal:
             job.fail(refusal)
             for item in job.items:
@@ -210,26 +243,10 @@ class Reading:
             if job.search is not None:
                 job.items = [Item(id="", error=refusal)]
         else:
-            for item in job.items:
-                if item.record in entombed:
-                    item.forget(NotFound())
             if job.search is not None:
                 who = self._t.who(job.grant, about=job.search.kind)
                 page.add(Happening(kind="search", who=who, whom=Whom(detail=job.search.detail)))
         job.slots = [page.add(self._happening(job.grant, item, whos)) for item in job.items]
-
-    def _admit_search(self, page: Page, job: ReadJob) -> None:
-        search = job.search
-        if search is None or search.cap is None:
-            return
-        key = self._t.keys.handle_key
-        day = today(page.now).isoformat()
-        who = mac.handle(key, "lookups", job.grant.principal)
-        value = mac.handle(key, "lookup", day, search.kind, search.field, search.digest.hex())
-        if not page.tx.admit_lookup(who, day, f"{search.kind}.{search.field}", value, search.cap):
-            raise Denied(
-                "the day's cap of distinct values is reached", code="lookup_cap", remedy="go on tomorrow"
-            )
 
     def _happening(self, grant: Grant, item: Item, whos: dict[tuple[int, int], Who]) -> Happening:
         whom = Whom(
@@ -237,7 +254,7 @@ class Reading:
             record=item.record if item.subject else "",
             case=",".join(sorted(grant.cases or ())),
             ticket=grant.ticket,
-            detail="" if item.at is None else f"as of {iso(item.at)} version {item.version}",
+            detail=_detail(grant, item),
         )
         if item.error is None:
             key = (id(grant), id(item.decision))
@@ -262,6 +279,12 @@ class Reading:
             job.fail(whole)
         else:
             job.resolve(Disclosure(items=items, errors=errors))
+
+
+def _detail(grant: Grant, item: Item) -> str:
+    """What an entry's body says beside whom: the instant asked about, and who handed the token to whom."""
+    at = "" if item.at is None else f"as of {iso(item.at)} version {item.version}"
+    return " ".join(part for part in (at, grant.evidence) if part)
 
 
 def _but_missing(errors: Sequence[ItemError]) -> list[ItemError]:

@@ -97,9 +97,9 @@ class Memory:
             if name not in draft.values or note == self._note(held, name, draft.values[name])
         }
         values = self._joined(draft, {name: stands.get(name) for name in kept})
-        gone = computing.own_anchors(draft.kind, draft.values).keys()
+        gone = computing.own_anchors(draft.kind, draft.values, self._t.today()).keys()
         anchors = {name: day for name, day in draft.anchors.items() if name not in gone}
-        anchors |= computing.own_anchors(draft.kind, values)
+        anchors |= computing.own_anchors(draft.kind, values, self._t.today())
         return msgspec.structs.replace(draft, values=values, anchors=anchors), kept
 
     def _joined(self, draft: Draft, corrections: Mapping[str, str | None]) -> dict[str, str]:

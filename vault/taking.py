@@ -195,7 +195,7 @@ class Taker:
         who = self._t.who(grant, about=drafts[0].kind if len(counts) == 1 else "")
         try:
             with self._t.journal.page() as page:
-                page.admit(grant, spend=False)
+                self._t.admit(page, grant, spend=False)
                 page.add(Happening(kind=kind, who=who, whom=Whom(ticket=grant.ticket, detail=detail)))
         except Denied as refusal:
             self._t.log_denied(grant, refusal.code)

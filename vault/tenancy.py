@@ -11,37 +11,31 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
 
-import msgspec
-
+from vault.access.conditions import Situation
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
-from vault.access.tokens import Credential, TokenCache, Verified, check_in_force
+from vault.access.tokens import Credential, TokenCache, Verified, check_holder, check_in_force
 from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
-from vault.errors import ConfigError, Denied, Tampered, VaultError
-from vault.journal import Journal, Page
+from vault.errors import Denied, VaultError
+from vault.grounds import Grounds, StoreSet
+from vault.journal import Page
 from vault.keeping import Keeping
 from vault.ledger.registry import (
     Contract,
-    Plan,
-    PolicyInForce,
     Principal,
     Registry,
-    SchemaInForce,
-    in_force,
 )
-from vault.model import Decision, Grant, Happening, View, Who, Whom
+from vault.model import Decision, Facts, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
-from vault.schema_own import FILE, changes
-from vault.stores.index import IndexStore
-from vault.stores.keys import KeyStore
-from vault.stores.ledger import LedgerStore
-from vault.stores.records import RecordStore
+from vault.standing import Standing, stand
 from vault.telemetry import logger
+
+__all__ = ["ANY_TIME", "CONTRACT_ENDED", "StoreSet", "Tenancy"]
 
 CONTRACT_ENDED: Final = "contract_ended_on"
 
@@ -49,21 +43,7 @@ ANY_TIME: Final = 1 << 60
 """µs of leeway by which authenticity is judged apart from time, so that an expired token's use is logged."""
 
 
-class StoreSet:
-    """The four open stores (DESIGN 4)."""
-
-    def __init__(self, config: Config) -> None:
-        self.records = RecordStore.open(config.url("records"))
-        self.index = IndexStore.open(config.url("index"))
-        self.keys = KeyStore.open(config.url("keys"))
-        self.ledger = LedgerStore.open(config.url("ledger"))
-
-    def all(self) -> tuple[RecordStore, IndexStore, KeyStore, LedgerStore]:
-        """The four, in a fixed order."""
-        return self.records, self.index, self.keys, self.ledger
-
-
-class Tenancy:
+class Tenancy(Grounds):
     """One tenant on this node: its keys, policy, stores, journal and clock."""
 
     def __init__(
@@ -78,18 +58,10 @@ class Tenancy:
         stores: StoreSet,
         clock: Clock,
     ) -> None:
-        self.config = config
-        self.schema = schema
-        self.policy = policy
+        super().__init__(config=config, schema=schema, policy=policy, keys=keys, stores=stores, clock=clock)
         self.rules = rules
-        self.keys = keys
-        self.name = keys.tenant
-        self.stores = stores
-        self.clock = clock
-        self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
         self.keeping = Keeping(stores.keys, stores.records, keys, provider, clock)
         self.preparer = Preparer(keys, schema, rules, config.settings.applies_to)
-        self._schema_row: SchemaInForce | None = None
         self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
         self._cache = TokenCache()
         self.refused_unauthentic = 0
@@ -119,7 +91,39 @@ class Tenancy:
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
             raise
-        return grant
+        return self._standing(grant)
+
+    def _standing(self, grant: Grant) -> Grant:
+        """The grant as it stands by the registry this node saw last; `admit` asks again under the lock."""
+        try:
+            return stand(self.journal.recent(), self.policy, grant, self.clock()).grant
+        except Denied:
+            pass  # perhaps by what another node has changed since
+        try:
+            return stand(self.journal.registry(), self.policy, grant, self.clock()).grant
+        except Denied as refusal:
+            self.log_denied(grant, refusal.code)
+            raise
+
+    def admit(self, page: Page, grant: Grant, *, spend: bool = True) -> Standing:
+        """Check all that only the ledger knows, under the head's lock, and take one use (DESIGN 6, step 6).
+
+        Args:
+            page: The open page.
+            grant: As `authenticate` gave it.
+            spend: False for the later pages of one request, which is one use however long it takes.
+
+        Raises:
+            Denied: What the grant rests on is gone, the token is revoked, expired or spent.
+        """
+        self._follow_policy(page.registry)
+        standing = stand(page.registry, self.policy, grant, page.now)
+        if standing.grant.fields != grant.fields:
+            raise Denied(
+                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
+            )
+        page.admit(grant, spend=spend)
+        return standing
 
     def start(self) -> None:
         """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
@@ -136,88 +140,24 @@ class Tenancy:
                 self._enter_schema()
                 self._started = True
 
-    def _compare_generations(self) -> None:
-        """Refuse a key store or a ledger from before a purge that the other one knows of.
-
-        The key store is read first: a purge that begins in between can only raise what the ledger says.
-
-        Raises:
-            Tampered: One of the two is an old copy.
-        """
-        generation = self.stores.keys.generation(self.name)
-        plans = self.journal.registry().all(Plan)
-        if generation > max((plan.generation for plan in plans), default=0):
-            raise Tampered(
-                "the ledger is behind the key store: it is a copy from before a purge",
-                remedy="put the newest ledger back",
-            )
-        done = max((plan.generation for plan in plans if plan.state == "done"), default=0)
-        if self.stores.keys.generation(self.name) < done:
-            raise Tampered(
-                "the key store is behind the ledger: it is a copy from before a purge",
-                remedy="put the newest key store back",
-            )
-
-    def _enter_policy(self) -> None:
-        """A policy this tenant was not decided by before is an entry; only a whole node can sign it."""
-        known = self.journal.registry().find(PolicyInForce, "policy")
-        if not self.keys.whole or (known is not None and known.hash == self.policy.hash):
-            return
-        who = Who(
-            actor=self.config.settings.node, role="", purpose="administration", policy=self.policy.hash[:16]
-        )
-        with self.journal.page() as page:
-            page.put(PolicyInForce(id="policy", hash=self.policy.hash))
-            page.add(Happening(kind="policy", who=who, whom=Whom(detail=f"policy {self.policy.hash}")))
-
-    def _enter_schema(self) -> None:
-        """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it."""
-        known = self.journal.registry().find(SchemaInForce, "schema")
-        if not self.keys.whole or not self._adds(known):
-            return
-        who = Who(actor=self.config.settings.node, role="", purpose="administration")
-        with self.journal.page() as page:
-            known = page.registry.find(SchemaInForce, "schema")
-            if not self._adds(known):  # meanwhile another is being applied, or somebody else was first
-                return
-            now = in_force(self.schema, known.retired if known else None)
-            page.put(msgspec.structs.replace(now, waiting=known.waiting if known else ()))
-            page.add(Happening(kind="config", who=who, whom=Whom(detail=f"schema {self.schema.hash}")))
-
-    def _adds(self, row: SchemaInForce | None) -> bool:
-        """Whether this node's schema is the one applied but for what it adds."""
-        return self._serves(row) and (row is None or bool(changes(row.kinds, self.schema)))
-
-    def _serves(self, row: SchemaInForce | None) -> bool:
-        """Whether records may be served under this node's schema: it is the one applied, or adds to it."""
-        if row is None:
-            return not self.schema.own
-        same = row.state == "applied" and row.own == self.schema.own
-        return same and not any(change.reseals for change in changes(row.kinds, self.schema))
-
-    def demand_schema(self, registry: Registry | None = None) -> None:
-        """Nobody serves or writes records under a schema that isn't the one applied.
-
-        Raises:
-            ConfigError: It isn't, or another one is being applied.
-        """
-        row = (registry or self.journal.registry()).find(SchemaInForce, "schema")
-        if row is not None and row is self._schema_row:
-            return
-        if not self._serves(row):
-            raise ConfigError(
-                "the schema is not the one applied, or is being applied",
-                code="invalid_schema",
-                field=FILE,
-                remedy=f"put {FILE} back, or: cvault schema diff FILE, cvault schema apply FILE;"
-                " then open the vault again",
-            )
-        self._schema_row = row
-
     def authentic(self, credential: Credential) -> Verified:
-        """What a token allows if it is this vault's and the caller holds its key, its time aside."""
-        return self._cache.verify(
-            credential,
+        """What a token allows if it is this vault's and the caller holds its key, its time aside.
+
+        Raises:
+            Denied: `token_invalid`.
+        """
+        verified = self.verified(credential.token)
+        check_holder(verified, credential.key)
+        return verified
+
+    def verified(self, text: str) -> Verified:
+        """What a token allows if it is this vault's, its time aside; who shows it need not be its holder.
+
+        Raises:
+            Denied: `token_invalid`.
+        """
+        return self._cache.authentic(
+            text,
             issuers=self._issuers,
             origin=self.keys.origin,
             tenant=self.name,
@@ -257,7 +197,7 @@ class Tenancy:
         try:
             self.allow(grant, action)
             with self.journal.page() as page:
-                page.admit(grant)
+                self.admit(page, grant)
                 yield grant, page
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
@@ -282,14 +222,42 @@ class Tenancy:
             found = [record for record in found if record in live]
         return next(iter(found), None)
 
-    def decide(self, grant: Grant, kind: str, fields: tuple[str, ...] | None, action: str) -> Decision:
+    def situation(
+        self, grant: Grant, facts: Facts, *, case: str = "open", approved: frozenset[str] = frozenset()
+    ) -> Situation | None:
+        """What a grant's conditions look at for one record; None where it has none.
+
+        Whether a case is closed is asked under the log's lock, so here it is taken to be open.
+        """
+        if not self.policy.conditions(grant.role, grant.purpose):
+            return None
+        return Situation(
+            now=self.clock(),
+            state=facts.state,
+            anchors=facts.anchors,
+            case=case,
+            region=self.config.settings.region,
+            contract=True,
+            approved=approved,
+        )
+
+    def decide(
+        self,
+        grant: Grant,
+        kind: str,
+        fields: tuple[str, ...] | None,
+        action: str,
+        situation: Situation | None = None,
+    ) -> Decision:
         """Step 2: a view for every field; on a masked node nothing is ever CLEAR.
 
         Raises:
             Denied: Role, purpose, action or token rule it out, or leave nothing of this kind to show.
         """
         ceiling = View.CLEAR if "clear" in self.keys.audiences else View.MASKED
-        decision = self.policy.decide(grant, kind, fields, ceiling=ceiling, action=action)
+        decision = self.policy.decide(
+            grant, kind, fields, ceiling=ceiling, action=action, situation=situation
+        )
         if not decision.compartments:
             raise Denied("no field of this kind may be seen", code="field_denied")
         return decision

@@ -13,13 +13,16 @@ from vault.access.policy import Policy, default_text, sandbox_text
 from vault.access.policy_lint import demand_sound
 from vault.amending import Amending
 from vault.auditing import Auditing
+from vault.casework import Casework
 from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import LocalKeys, write_private
 from vault.crypto.sign import token_bytes
 from vault.erasing import Erasing
 from vault.errors import ConfigError, Denied
-from vault.granting import Granting, Identity
+from vault.granting import Granting
+from vault.handing import Handing
+from vault.identity import Identity
 from vault.journal import Journal, microseconds
 from vault.keeping import Keeping
 from vault.ledger.note import VKey
@@ -37,7 +40,7 @@ SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
-Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting)
+Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting, Casework, Handing)
 
 
 class Vault:
@@ -272,6 +275,14 @@ class Vault:
         """The room of those who hand out power; a node without every key has none."""
         return self._room(Granting, tenant)
 
+    def casework(self, tenant: str = MAIN) -> Casework:
+        """The room of the case desk; a node without every key has none."""
+        return self._room(Casework, tenant)
+
+    def handing(self, tenant: str = MAIN) -> Handing:
+        """The room of those who hand cases over to agencies; a node without every key has none."""
+        return self._room(Handing, tenant)
+
     def resealing(self, text: str | None = None, tenant: str = MAIN) -> Resealing:
         """The room of those who change what records are made of: this vault under another schema.
 
@@ -300,7 +311,7 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if kind in {Writing, Amending, Erasing, Granting}:
+            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing}:
                 _demand_whole(tenancy)
             if kind in {Reading, Writing, Amending, Erasing}:
                 tenancy.demand_schema()

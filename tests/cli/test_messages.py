@@ -46,6 +46,7 @@ def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, s
 HINTED = (
     "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
     "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
+    "case_closed", "consent_withdrawn", "region_denied", "delegation_denied",
 )  # fmt: skip
 
 

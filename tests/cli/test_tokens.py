@@ -175,3 +175,67 @@ def test_principals_are_an_admins_affair(plain: Path, tmp_path: Path) -> None:
     assert run("principal", "add", "--name", "y", "--role", "boss", "--out", tmp_path / "y", *admin).code == 2
     assert run("principal", "disable", "p-nobody", *admin).code == 4
     assert run("principal", "list", "--vault", plain, "--json").error["field"] == "as"
+
+
+def test_a_token_is_handed_to_anothers_key(plain: Path, tmp_path: Path) -> None:
+    """A link for somebody's public half is of use to its owner alone, once accepted, and says why."""
+    taker, candidate = tmp_path / "taker.principal", tmp_path / "taker.json"
+    made = run("principal", "new", "--algorithm", "P-256", "--out", taker, "--json")
+    assert made.code == 0
+    assert made.json["public"].startswith("P-256.")
+    candidate.write_text(made.out)
+    limits = ("--fields", "name=masked,phone=masked", "--depth", 1)
+    wide = issue(plain, "collector", "collector", "repayment_reminder", tmp_path / "w", *limits)
+    sent, taken = tmp_path / "sent", tmp_path / "taken"
+    told = ("token", "narrow", "--in", wide, "--for", candidate, "--ticket", "案 7", "--out")
+    assert run(*told, sent).code == 0
+    assert json.loads(sent.read_text())["key"] == ""
+    at = ("find", "--vault", plain, "--field", "phone", "--json", "--token")
+    early = run(*at, sent, stdin=PHONE)
+    assert (early.code, early.error["code"]) == (3, "token_invalid")
+    accept = ("token", "accept", "--in", sent, "--out", taken, "--json")
+    assert run(*accept, "--as", plain / "collector.principal").code == 2
+    assert run(*accept).error["field"] == "as"
+    assert not taken.exists()
+    done = run(*accept, "--as", taker)
+    assert (done.code, done.json["file"]) == (0, str(taken))
+    assert stat.S_IMODE(taken.stat().st_mode) == 0o600
+    assert run(*at, taken, stdin=PHONE).json["items"] == []
+    shown = run("token", "show", "--vault", plain, "--in", sent, "--json").json
+    assert (shown["tickets"], shown["links"]) == (["", "案 7"], 2)
+
+
+def test_who_handed_a_token_on_can_take_it_back(plain: Path, tmp_path: Path) -> None:
+    """The giver revokes what only the taker can use; the giver's own token lives on."""
+    taker, candidate = tmp_path / "taker.principal", tmp_path / "taker.json"
+    candidate.write_text(run("principal", "new", "--out", taker, "--json").out)
+    wide = issue(plain, "collector", "collector", "repayment_reminder", tmp_path / "w", "--depth", 1)
+    sent, taken = tmp_path / "sent", tmp_path / "taken"
+    assert run("token", "narrow", "--in", wide, "--for", candidate, "--out", sent).code == 0
+    assert run("token", "accept", "--in", sent, "--as", taker, "--out", taken).code == 0
+    assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", taker).code == 3
+    giver = plain / "collector.principal"
+    assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", giver).code == 0
+    at = ("find", "--vault", plain, "--field", "phone", "--json", "--token")
+    assert run(*at, taken, stdin=PHONE).error["code"] == "token_revoked"
+    assert run(*at, wide, stdin=PHONE).code == 0
+
+
+def test_principals_with_a_p256_key_act_like_others(plain: Path, tmp_path: Path) -> None:
+    """Such a principal is enrolled, gets a token and uses it; another algorithm is 2 and leaves no file."""
+    admin = ("--vault", plain, "--as", plain / "admin.principal", "--json")
+    mine, half, token = tmp_path / "m.principal", tmp_path / "m.json", tmp_path / "t"
+    assert (
+        run("principal", "new", "--algorithm", "RSA", "--out", mine, "--json").error["field"] == "algorithm"
+    )
+    assert not mine.exists()
+    half.write_text(run("principal", "new", "--algorithm", "P-256", "--out", mine, "--json").out)
+    assert json.loads(mine.read_text())["key"].startswith("P-256.")
+    add = ("principal", "add", "--name", "m", "--role", "collector", "--candidate", half)
+    assert run(*add, *admin).code == 0
+    issued = run(
+        "token", "issue", "--vault", plain, "--as", mine, "--role", "collector",
+        "--purpose", "repayment_reminder", "--out", token,
+    )  # fmt: skip
+    assert issued.code == 0
+    assert run("find", "--vault", plain, "--field", "phone", "--token", token, stdin=PHONE).code == 0

@@ -14,6 +14,7 @@ from system.tampering import ROWS, bits, cuts, verdict
 from vault.access.tokens import Credential
 from vault.auditing import Question
 from vault.crypto.keys import KeyFile
+from vault.crypto.sign import SigningKey
 from vault.errors import ConfigError, Denied, Invalid, Tampered, VaultError
 from vault.ledger.certificate import open_certificate
 from vault.vault import Vault
@@ -102,8 +103,11 @@ def test_a_flipped_bit_in_a_token_is_refused(made: Made) -> None:
         if verdict(made, other, msgspec.structs.replace(token, token=bad)) != "Denied":
             opened.append(at)
     assert opened == []
-    for seed in bits(token.seed):
-        assert verdict(made, other, msgspec.structs.replace(token, seed=seed)) == "Denied"
+    assert isinstance(token.key, SigningKey)
+    for seed in bits(token.key.seed):
+        assert (
+            verdict(made, other, msgspec.structs.replace(token, key=SigningKey.from_seed(seed))) == "Denied"
+        )
 
 
 def test_a_flipped_bit_in_a_token_file_is_refused(made: Made) -> None:
@@ -115,7 +119,7 @@ def test_a_flipped_bit_in_a_token_file_is_refused(made: Made) -> None:
             read = Credential.from_json(bad)
         except Invalid:
             continue
-        assert verdict(made, other, read) == "Denied" or (read.token, read.seed) == (token.token, token.seed)
+        assert verdict(made, other, read) == "Denied" or (read.token, read.key) == (token.token, token.key)
 
 
 def test_a_flipped_bit_in_a_principal_file_is_refused(made: Made) -> None:

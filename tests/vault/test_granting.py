@@ -140,7 +140,7 @@ def test_identity_files() -> None:
 
 
 def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
-    """Out of the box an agency collector's token must name its cases; the sandbox asks no case."""
+    """Out of the box an agency collector's token names cases, and they must be its own."""
     made = make_vault(tmp_path, sandbox=False)
     granting = made.vault.granting()
     importer = granting.add_principal(made.identity, name="i", roles=("importer",))
@@ -159,6 +159,12 @@ def test_a_case_bound_role_needs_cases(tmp_path: Path) -> None:
         limits=Limits(cases=frozenset({borrowers(1)[0]["案件编号"]})),
     )
     ids = [f"borrower:{borrowers(1)[0]['客户编号']}"]
+    assert made.vault.reading().read(bound, ids).errors[0].code == "case_closed"
+    desk = granting.add_principal(made.identity, name="k", roles=("case_desk",))
+    keeper = granting.issue(desk, role="case_desk", purpose="administration")
+    case = [borrowers(1)[0]["案件编号"]]
+    assert made.vault.casework().open_cases(keeper, case, reason="placed") == 1
+    assert made.vault.casework().assign(keeper, case, agency.principal, reason="first") == 1
     assert made.vault.reading().read(bound, ids).items
     with pytest.raises(Denied):
         made.vault.reading().read(bare, ids)

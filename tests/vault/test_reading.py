@@ -187,7 +187,7 @@ def test_a_narrowed_token_reads_its_case(made: Made) -> None:
     mine, other = made.ids(ROWS[:2])
     found = made.vault.reading().read(link, [mine, other])
     assert [item.record for item in found.items] == [mine]
-    stolen = msgspec.structs.replace(link, seed=token.seed)
+    stolen = msgspec.structs.replace(link, key=token.key)
     with pytest.raises(Denied):
         made.vault.reading().read(stolen, [mine])
 

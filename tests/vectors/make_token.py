@@ -1,7 +1,7 @@
-"""Write token.json: chains that must verify and chains that must not (docs/formats/token.md).
+"""Write token.json: chains and proofs that must be taken and refused (docs/formats/token.md 8).
 
-Run it as `python tests/vectors/make_token.py`; a test compares its answer with the file. All keys are
-RFC 8032 seeds of one repeated byte, so every byte of the file can be made again.
+Run it as `PYTHONPATH=tests python tests/vectors/make_token.py`; a test compares its answer with the file. All
+keys are one repeated byte and all signatures deterministic, so every byte of the file can be made again.
 """
 
 from __future__ import annotations
@@ -10,99 +10,60 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vault.access import links
-from vault.access.tokens import Credential, Limits, issue, narrow, verify
-from vault.crypto.sign import SigningKey
-from vault.model import View
+from vectors import token_bad, token_good, token_proofs
+from vectors.token_parts import EC_ISSUER, ISSUER, ORIGIN, kid
 
-NOW = 1_790_000_000_000_000
-ORIGIN = "vault.example/main"
+from vault.access.tokens import Verified, verify
+from vault.crypto.sign import b64
+from vault.model import ACTIONS, PURPOSES, ROLES
 
-
-def key(number: int) -> SigningKey:
-    """The key of a seed of one repeated byte."""
-    return SigningKey.from_seed(bytes([number]) * 32)
+ISSUERS = {kid(one.public): one.public for one in (ISSUER, EC_ISSUER)}
 
 
-def chain() -> tuple[Credential, Credential]:
-    """An access token for two cases, and what its holder handed to an agency for one of them."""
-    access = issue(
-        issuer=key(1),
-        origin=ORIGIN,
-        tenant="main",
-        principal="p-1",
-        role="collector",
-        purpose="phone_collection",
-        actions=frozenset({"read", "find"}),
-        limits=Limits(
-            fields={"name": View.MASKED, "phone": View.MASKED}, cases=frozenset({"C1", "C2"}), depth=2
-        ),
-        policy_hash="00" * 32,
-        ticket="T-7",
-        now_us=NOW,
-        holder=key(2),
-        jti=bytes([2]) * 16,
-    )
-    limits = Limits(
-        fields={"phone": View.MASKED},
-        cases=frozenset({"C2"}),
-        ttl_us=60_000_000,
-        max_uses=1,
-        actions=frozenset({"read"}),
-        audience=frozenset({"masked"}),
-    )
-    return access, narrow(access, limits, now_us=NOW, holder=key(3), jti=bytes([3]) * 16)
-
-
-def _grant(text: str) -> dict[str, Any]:
+def shown(found: Verified) -> dict[str, Any]:
     """What a chain allows, as the vectors write it."""
-    found = verify(
-        text,
-        issuers={links.key_id(key(1).public): key(1).public},
-        origin=ORIGIN,
-        tenant="main",
-        audience=frozenset({"masked", "clear"}),
-        now_us=NOW,
-    )
     grant = found.grant
+    fields = (
+        None if grant.fields is None else {name: view.name for name, view in sorted(grant.fields.items())}
+    )
     return {
-        "principal": grant.principal, "role": grant.role, "purpose": grant.purpose, "ticket": grant.ticket,
-        "actions": sorted(grant.actions), "fields": {n: v.name for n, v in (grant.fields or {}).items()},
-        "cases": sorted(grant.cases or ()), "audience": sorted(grant.audience), "depth": grant.depth,
-        "not_before": grant.not_before, "expires": grant.expires, "holder": links.b64(found.holder),
-        "links": [{"sha256": link.digest.hex(), "max_uses": link.max_uses} for link in grant.links],
+        "tenant": grant.tenant, "principal": grant.principal, "role": grant.role, "purpose": grant.purpose,
+        "policy": grant.policy, "ticket": grant.ticket, "issued": grant.issued,
+        "actions": sorted(grant.actions),
+        "fields": fields, "cases": None if grant.cases is None else sorted(grant.cases),
+        "audience": sorted(grant.audience), "depth": grant.depth, "not_before": grant.not_before,
+        "expires": grant.expires, "holder": b64(found.holder),
+        "links": [
+            {
+                "sha256": link.digest.hex(), "max_uses": link.max_uses, "expires": link.expires,
+                "ticket": link.ticket, "holder": b64(holder),
+            }
+            for link, holder in zip(grant.links, grant.holders, strict=True)
+        ],
     }  # fmt: skip
 
 
-def _broken(access: str, child: str) -> dict[str, str]:
-    """One chain per rule, each breaking that rule alone."""
-    first, second = child.split("~")
-    head, payload, signature = first.split(".")
-    doubled = links.b64(links.unb64(payload)[:-1] + b',"sub":"p-2"}')
-    return {
-        "swapped links": f"{second}~{first}",
-        "delegation alone": second,
-        "link doubled": f"{child}~{second}",
-        "empty last link": f"{access}~",
-        "padding": f"{access}==",
-        "spare bits set": access[:-1] + chr(ord(access[-1]) + 1),
-        "no signature": f"{head}.{payload}.",
-        "claims changed": f"{head}.{doubled}.{signature}",
-        "parent's signature on the child": f"{access}~{second.rpartition('.')[0]}.{signature}",
-    }
+def _good(name: str, token: str, now: int, audience: tuple[str, ...]) -> dict[str, Any]:
+    found = verify(
+        token, issuers=ISSUERS, origin=ORIGIN, tenant="main", audience=frozenset(audience), now_us=now
+    )
+    return {"name": name, "token": token, "now": now, "audience": list(audience), "grant": shown(found)}
 
 
 def generate() -> str:
     """The whole file."""
-    access, child = chain()
     document = {
-        "about": "docs/formats/token.md; seeds: issuer 01.., holder 02.., agency 03..; times in µs UTC",
+        "about": "docs/formats/token.md 8; seeds and scalars are one byte repeated; times in µs UTC",
         "origin": ORIGIN,
         "tenant": "main",
-        "now": NOW,
-        "issuers": {links.key_id(key(1).public): links.b64(key(1).public)},
-        "good": [{"token": c.token, "grant": _grant(c.token)} for c in (access, child)],
-        "bad": [{"breaks": rule, "token": text} for rule, text in _broken(access.token, child.token).items()],
+        "issuers": {ident: b64(public) for ident, public in ISSUERS.items()},
+        "vocabulary": {"roles": ROLES, "purposes": PURPOSES, "actions": ACTIONS},
+        "good": [_good(*one) for one in token_good.good()],
+        "bad": [
+            {"breaks": breaks, "token": token, "now": now, "audience": audience, "reason": reason}
+            for breaks, token, reason, now, audience in token_bad.bad()
+        ],
+        "proofs": {"good": list(token_proofs.good()), "bad": list(token_proofs.bad())},
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 

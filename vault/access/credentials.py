@@ -7,11 +7,10 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from vault.access import links
-from vault.errors import Denied, Invalid
+from vault.crypto.sign import Signer, private_key
+from vault.errors import Invalid
 from vault.model import View, Word
 
-SEED_SIZE: Final = 32
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,12 +48,13 @@ class Credential(Word):
 
     Attributes:
         token: The chain's text.
-        seed: Ed25519 seed of the holder, 32 bytes; never crosses the wire.
+        key: The holder's private key, of either kind; never crosses the wire. None where the last link names
+            a key that somebody else has (`narrow` with `to`), until they put it in (`accept`).
         expires: µs UTC.
     """
 
     token: str
-    seed: bytes
+    key: Signer | None
     expires: int
 
     def __repr__(self) -> str:
@@ -68,9 +68,10 @@ class Credential(Word):
         return iter(())
 
     def to_json(self) -> bytes:
-        """The token file (docs/interface.md): `token`, `key` (base64url seed), `expires` (ISO 8601 UTC)."""
+        """The token file (docs/formats/token.md 7): `key` is "" for none, `expires` ISO 8601 UTC."""
         expires = (_EPOCH + timedelta(microseconds=self.expires)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return msgspec.json.encode(_TokenFile(token=self.token, key=links.b64(self.seed), expires=expires))
+        key = "" if self.key is None else self.key.text
+        return msgspec.json.encode(_TokenFile(token=self.token, key=key, expires=expires))
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -81,13 +82,11 @@ class Credential(Word):
         """
         try:
             file = msgspec.json.decode(data, type=_TokenFile)
-            seed = links.unb64(file.key)
+            key = private_key(file.key) if file.key else None
             expires = datetime.strptime(file.expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, Denied):
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, Invalid):
             raise _bad_file() from None
-        if len(seed) != SEED_SIZE:
-            raise _bad_file()
-        return cls(token=file.token, seed=seed, expires=(expires - _EPOCH) // timedelta(microseconds=1))
+        return cls(token=file.token, key=key, expires=(expires - _EPOCH) // timedelta(microseconds=1))
 
 
 def _bad_file() -> Invalid:

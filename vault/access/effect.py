@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from vault.access.links import Access, Delegation, FieldView, refused
+from vault.access.links import Access, Delegation, FieldView, confirmed
+from vault.access.strict import refused
 from vault.model import Grant, Link, PrincipalId, Tenant, View
 
 SECOND: Final = 1_000_000
@@ -30,7 +31,9 @@ def granted(claims: Access, text: str) -> Grant:
         depth=claims.dlg,
         policy=claims.pol,
         links=(_link(claims, text),),
-        ticket=claims.ticket,
+        ticket=claims.ticket or "",
+        issued=claims.iat * SECOND,
+        holders=(confirmed(claims.cnf),),
     )
 
 
@@ -48,6 +51,7 @@ def narrowed(grant: Grant, claims: Delegation, text: str) -> Grant:
         expires=min(grant.expires, claims.exp * SECOND),
         depth=min(grant.depth - 1, claims.dlg),
         links=(*grant.links, _link(claims, text)),
+        holders=(*grant.holders, confirmed(claims.cnf)),
     )
 
 
@@ -74,4 +78,6 @@ def _views(fields: dict[str, FieldView] | None) -> dict[str, View] | None:
 
 def _link(claims: Access | Delegation, text: str) -> Link:
     digest = hashlib.sha256(text.encode()).digest()
-    return Link(digest=digest, max_uses=claims.max_uses, expires=claims.exp * SECOND)
+    return Link(
+        digest=digest, max_uses=claims.max_uses, expires=claims.exp * SECOND, ticket=claims.ticket or ""
+    )

@@ -3,23 +3,21 @@
 A link is refused unless there is one way only to write it: exact headers, no claim twice, none unknown,
 canonical base64url (RFC 7515 2; RFC 4648 3.5), ECDSA in its low-s form. Counters and revocations go by a
 link's digest, so a second spelling of the same link would be a second use. docs/formats/token.md is the
-format.
+format; `vault.access.strict` reads what links and request proofs have in common.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
 import re
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-import jwt
 import msgspec
 
-from vault.crypto.sign import SigningKey, public_jwt_key
-from vault.errors import Denied, Invalid, Tampered
+from vault.access import strict
+from vault.access.strict import refused
+from vault.crypto.sign import Signer, b64
+from vault.errors import Denied, Invalid
 from vault.model import ACTIONS, PURPOSES, ROLES, Word
 
 ACCESS_TYPE: Final = "pv-at+jwt"
@@ -27,14 +25,14 @@ DELEGATION_TYPE: Final = "pv-dl+jwt"
 AUDIENCES: Final = frozenset({"masked", "clear"})
 MAX_DEPTH: Final = 8
 """How many delegations a chain can hold."""
+MAX_SIZE: Final = 8192
+"""Bytes of a token's text: what common proxies still take as a header."""
 
-_JWS: Final = jwt.PyJWS(algorithms=["EdDSA", "ES256"])
-_P256_HALF_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
-"""Half the order of P-256 (SEC 2, 2.4.2)."""
-_KEY_SIZE: Final = 32
-_JTI: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+_POLICY: Final = re.compile(r"[0-9a-f]{64}")
 FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TEXT_LIMIT: Final = 256
+_HIDDEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
+"""Controls, line ends, and what turns or hides text: a reason is read by people."""
 _LATEST: Final = 1 << 40
 _USES_LIMIT: Final = 1 << 31
 
@@ -67,7 +65,7 @@ class Access(Word, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     fields: dict[str, FieldView] | None = None
     cases: list[str] | None = None
     max_uses: int | None = None
-    ticket: str = ""
+    ticket: str | None = None
 
 
 class Delegation(Word, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,25 +83,10 @@ class Delegation(Word, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     fields: dict[str, FieldView] | None = None
     cases: list[str] | None = None
     max_uses: int | None = None
+    ticket: str | None = None
 
 
 _Claims = TypeVar("_Claims", Access, Delegation)
-
-
-class PublicKey:
-    """A key that may sign a link, with the one algorithm it signs by: never the header's choice."""
-
-    __slots__ = ("algorithm", "key", "raw")
-
-    def __init__(self, algorithm: str, key: Any, raw: bytes) -> None:
-        self.algorithm = algorithm
-        self.key = key
-        self.raw = raw
-
-
-def refused(why: str) -> Denied:
-    """The refusal of a token that isn't authentic or not well made; holds no part of it."""
-    return Denied(f"token: {why}", code="token_invalid", remedy="ask for a new token")
 
 
 def key_id(public: bytes) -> str:
@@ -111,174 +94,116 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
-def b64(data: bytes) -> str:
-    """base64url without padding (RFC 7515 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def unb64(text: str) -> bytes:
-    """The bytes of canonical base64url.
+def split(text: str) -> list[str]:
+    """The links' texts of a token's.
 
     Raises:
-        Denied: Any other spelling: padding, foreign characters, spare bits set.
+        Denied: It isn't ASCII, is overlong, or has more links than a chain can.
     """
-    try:
-        data = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (ValueError, binascii.Error):
-        raise refused("not base64url") from None
-    if b64(data) != text:
-        raise refused("base64url is not canonical")
-    return data
+    if not text.isascii() or len(text) > MAX_SIZE:
+        raise refused(f"not ASCII, or over {MAX_SIZE} bytes")
+    texts = text.split("~")
+    if len(texts) > MAX_DEPTH + 1:
+        raise refused("too many links")
+    return texts
 
 
-def okp(public: bytes) -> Confirmation:
-    """The confirmation that names an Ed25519 key (RFC 8037 2)."""
-    return Confirmation(jwk={"kty": "OKP", "crv": "Ed25519", "x": b64(public)})
+def parent(text: str) -> str:
+    """The `par` of a link that is to stand behind this text."""
+    return b64(hashlib.sha256(text.encode()).digest())
 
 
-def ed25519(public: bytes) -> PublicKey:
-    """An Ed25519 key, raw 32 bytes, as a link's verification key."""
-    try:
-        return PublicKey("EdDSA", public_jwt_key(public), public)
-    except Tampered:
-        raise refused("no usable key") from None
+def expired() -> Denied:
+    """The refusal of a token whose time is over."""
+    return Denied("token: expired", code="token_expired", remedy="ask for a new token")
 
 
-def confirmed(cnf: Confirmation) -> PublicKey:
-    """The key that a confirmation names: Ed25519, or ECDSA on P-256.
+def confirmation(public: bytes) -> Confirmation:
+    """The confirmation that names a raw public key of either kind."""
+    return Confirmation(jwk=strict.jwk(public))
+
+
+def confirmed(cnf: Confirmation) -> bytes:
+    """The raw public key that a confirmation names: Ed25519 (32 bytes), or P-256 (65).
 
     Raises:
         Denied: Any other key, a further member, or a point that isn't on the curve.
     """
-    jwk = cnf.jwk
-    match jwk.get("kty"), jwk.get("crv"):
-        case "OKP", "Ed25519" if set(jwk) == {"kty", "crv", "x"}:
-            return ed25519(_coordinate(jwk["x"]))
-        case "EC", "P-256" if set(jwk) == {"kty", "crv", "x", "y"}:
-            raw = b"\x04" + _coordinate(jwk["x"]) + _coordinate(jwk["y"])
-            try:
-                return PublicKey("ES256", jwt.PyJWK.from_dict(jwk, algorithm="ES256").key, raw)
-            except (jwt.PyJWTError, ValueError):
-                raise refused("no usable key") from None
-    raise refused("cnf is neither Ed25519 nor P-256")
+    return strict.jwk_key(cnf.jwk)
 
 
-def _coordinate(text: str) -> bytes:
-    data = unb64(text)
-    if len(data) != _KEY_SIZE:
-        raise refused("key of a wrong size")
-    return data
-
-
-def sign(claims: Access | Delegation, key: SigningKey) -> str:
-    """Write a link; the same claims and key give the same text (Ed25519 is deterministic).
+def sign(claims: Access | Delegation, key: Signer) -> str:
+    """Write a link; the same claims and key give the same text, as signatures are deterministic.
 
     Raises:
         Invalid: A claim holds a lone surrogate; a link with it would be refused (RFC 7493 2.1).
     """
     if isinstance(claims, Access):
-        headers = {"typ": ACCESS_TYPE, "kid": key_id(key.public)}
+        header: dict[str, Any] = {"typ": ACCESS_TYPE, "kid": key_id(key.public)}
     else:
-        headers = {"typ": DELEGATION_TYPE}
+        header = {"typ": DELEGATION_TYPE}
     try:
         payload = msgspec.json.encode(claims)
     except UnicodeEncodeError:
         raise Invalid(
             "a claim is not text in UTF-8", code="invalid_limits", remedy="give every claim as proper text"
         ) from None
-    return _JWS.encode(payload, key.jwt_key, algorithm="EdDSA", headers=headers)
+    return strict.signed(header, payload, key)
 
 
 def issuer_id(text: str) -> str:
     """The `kid` that an access link claims: to look a key up by, and for nothing else."""
-    kid = _strict_json(unb64(text.partition(".")[0])).get("kid")
+    kid = strict.json_object(strict.unb64(text.partition(".")[0])).get("kid")
     if not isinstance(kid, str):
         raise refused("no kid")
     return kid
 
 
-def open_access(text: str, key: PublicKey) -> Access:
-    """Link 0, if `key` signed it.
+def open_access(text: str, public: bytes) -> Access:
+    """Link 0, if the raw key `public` signed it.
 
     Raises:
         Denied: `token_invalid`, whatever is wrong with it.
     """
-    claims = _opened(text, key, {"alg": key.algorithm, "typ": ACCESS_TYPE, "kid": key_id(key.raw)}, Access)
-    if claims.role not in ROLES or claims.purpose not in PURPOSES:
-        raise refused("role or purpose outside the vocabulary")
-    if not all(0 < len(s) <= TEXT_LIMIT for s in (claims.iss, claims.sub, claims.tenant)):
-        raise refused("an empty or overlong claim")
-    return claims
+    payload = strict.opened(text, {"typ": ACCESS_TYPE, "kid": key_id(public)}, public)
+    return _claims(payload, Access)
 
 
-def open_delegation(text: str, key: PublicKey) -> Delegation:
-    """Link n, if `key` signed it; the caller compares `par`.
+def open_delegation(text: str, public: bytes) -> Delegation:
+    """Link n, if the raw key `public` signed it; the caller compares `par`.
 
     Raises:
         Denied: `token_invalid`, whatever is wrong with it.
     """
-    return _opened(text, key, {"alg": key.algorithm, "typ": DELEGATION_TYPE}, Delegation)
+    return _claims(strict.opened(text, {"typ": DELEGATION_TYPE}, public), Delegation)
 
 
 def peek(text: str, claims: type[_Claims]) -> _Claims:
     """A link's claims without its signature: for a holder who narrows offline and can't be lied to by it."""
-    parts = text.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 a compact JWS has three parts (RFC 7515 7.1)
-        raise refused("not a compact JWS")
-    return _claims(_strict_json(unb64(parts[1])), claims)
+    return _claims(strict.json_object(strict.unb64(strict.parts(text)[1])), claims)
 
 
-def _opened(text: str, key: PublicKey, headers: dict[str, str], claims: type[_Claims]) -> _Claims:
-    """A link's claims, after header, encoding and signature; `jwk`, `x5c`, `crit` are no headers of ours."""
-    parts = text.split(".")
-    if len(parts) != 3 or _strict_json(unb64(parts[0])) != headers:  # noqa: PLR2004 as in peek
-        raise refused("not of the profile's form")
-    payload, signature = unb64(parts[1]), unb64(parts[2])
-    if key.algorithm == "ES256" and int.from_bytes(signature[_KEY_SIZE:]) > _P256_HALF_ORDER:
-        raise refused("ECDSA signature is not in low-s form")
-    try:
-        _JWS.decode_complete(text, key.key, algorithms=[key.algorithm])
-    except (jwt.PyJWTError, ValueError):
-        raise refused("signature does not verify") from None
-    return _claims(_strict_json(payload), claims)
-
-
-def _strict_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object in which no name comes twice at any level (RFC 8259 4 leaves that open; we don't).
-
-    Nor an escaped lone surrogate (RFC 7493 2.1): it has no UTF-8, so no store or log could take it.
-    """
-    try:
-        found = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(found, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise refused("not strict JSON") from None
-    if not isinstance(found, dict):
-        raise refused("not a JSON object")
-    return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
-    return found
-
-
-def _no_constant(_name: str) -> Any:
-    raise ValueError
+def is_reason(text: str) -> bool:
+    """Whether a text can stand as a ticket: 1 to 256 characters, none that people can't see."""
+    return 0 < len(text) <= TEXT_LIMIT and not _HIDDEN.search(text)
 
 
 def _claims(payload: dict[str, Any], into: type[_Claims]) -> _Claims:
-    if any(value is None for value in payload.values()):
-        raise refused("a claim is null")
-    try:
-        claims = msgspec.convert(payload, into)
-    except msgspec.ValidationError:
-        raise refused("claims are not of the profile") from None
+    claims = strict.converted(payload, into)
+    if isinstance(claims, Access):
+        _check_access(claims)
     _check_limits(claims)
     _check_times(claims)
     return claims
+
+
+def _check_access(claims: Access) -> None:
+    if claims.role not in ROLES or claims.purpose not in PURPOSES:
+        raise refused("role or purpose outside the vocabulary")
+    if not all(0 < len(s) <= TEXT_LIMIT for s in (claims.iss, claims.sub, claims.tenant)):
+        raise refused("an empty or overlong claim")
+    if not _POLICY.fullmatch(claims.pol):
+        raise refused("pol is no hash")
 
 
 def _check_limits(claims: Access | Delegation) -> None:
@@ -298,10 +223,11 @@ def _check_limits(claims: Access | Delegation) -> None:
         raise refused("max_uses out of range")
     if not 0 <= claims.dlg <= MAX_DEPTH:
         raise refused("dlg out of range")
+    if claims.ticket is not None and not is_reason(claims.ticket):
+        raise refused("ticket is not a short line of text")
 
 
 def _check_times(claims: Access | Delegation) -> None:
     if not 0 <= claims.iat <= claims.nbf < claims.exp < _LATEST:
         raise refused("times out of order")
-    if not _JTI.fullmatch(claims.jti):
-        raise refused("jti is not 16 bytes of base64url")
+    strict.random_id(claims.jti)

@@ -1,29 +1,44 @@
-"""A policy as it is written: TOML, read strictly, every name known (docs/formats/policy.md)."""
+"""A policy as it is written: TOML, read strictly (docs/formats/policy.md)."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from datetime import date
 from importlib import resources
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
+from vault.access.conditions import ConditionSpec
 from vault.errors import ConfigError
-from vault.model import ACTIONS, PURPOSES, ROLES, Word
-from vault.schema import Schema
+from vault.model import Word
 
 VERSION: Final = 1
 BASES: Final = range(1, 8)
 """The seven lawful bases, numbered as PIPL 13 ¶1 numbers them."""
+ATTESTATIONS: Final = ("confidentiality", "training")
+"""What somebody must have signed or attended before a role is theirs to use."""
+APPROVALS: Final = (
+    "bulk_read", "export", "handover", "retention", "hold_release", "policy", "keys", "minors", "unrestrict",
+    "unseal", "power",
+)  # fmt: skip
+"""What can ask for somebody else's approval."""
 
 
 class RoleSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A role and the purposes that someone with it may act for."""
+    """A role, the purposes that someone with it may act for, and which `ATTESTATIONS` they need."""
 
     zh: str
     purposes: list[str]
+    attestations: list[str] = msgspec.field(default_factory=list)
+
+
+class Assessment(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An impact assessment (个人信息保护影响评估, PIPL 55-56): its number and the last day it stands for."""
+
+    id: str
+    until: date
 
 
 class PurposeSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +47,8 @@ class PurposeSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         restricted: Whether it reaches records in state RESTRICTED (PIPL 47 ¶2).
         past: Whether it reaches versions that were replaced: what stood there on a day in dispute.
+        legal_basis_until: The last day on which its basis holds; a condition `basis` asks for it.
+        pipia: Its impact assessment; a condition `pipia` asks for it.
     """
 
     zh: str
@@ -40,6 +57,8 @@ class PurposeSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     restricted: bool = False
     past: bool = False
     source: str = ""
+    legal_basis_until: date | None = None
+    pipia: Assessment | None = None
 
 
 class FindSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +87,77 @@ class GrantSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kinds: dict[str, KindViews] = msgspec.field(default_factory=dict)
     find: list[FindSpec] = msgspec.field(default_factory=list)
     case_bound: bool = False
+    when: list[str] = msgspec.field(default_factory=list)
+
+
+class ApprovalSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who approves one of `APPROVALS`.
+
+    Attributes:
+        quorum: How many people, at least one.
+        by: Roles that may approve.
+        hours: How long an approval stands.
+        rows: For `bulk_read`: how many records a principal may read in a day for a purpose without one.
+    """
+
+    quorum: int
+    by: tuple[str, ...]
+    hours: int = 72
+    rows: int | None = None
+
+
+class BreakGlassSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may take on another role in an emergency, for how long, and who reviews it afterwards.
+
+    Attributes:
+        roles: By role, the roles that its holders may take on.
+        review_by: Roles that review each use, within `review_hours`.
+    """
+
+    roles: dict[str, tuple[str, ...]]
+    review_by: tuple[str, ...]
+    minutes: int = 60
+    review_hours: int = 72
+
+
+class Given(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The situation of a policy's test; what isn't said is as it mostly is.
+
+    Attributes:
+        at, on: Time of day ("HH:MM", Asia/Shanghai) and day; the day is today's if not said.
+        approved: What an approval covers, such as "minors".
+    """
+
+    case: Literal["open", "closed", "none"] = "open"
+    minor: bool = False
+    deceased: bool = False
+    refused: bool = False
+    consent: Literal["given", "withdrawn"] = "given"
+    contract: Literal["running", "ended"] = "running"
+    state: str = "ACTIVE"
+    region: str = "CN"
+    at: str = "10:00"
+    on: date | None = None
+    approved: list[str] = msgspec.field(default_factory=list)
+
+
+class TrialSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A test that a policy brings along: what a role sees, or by which reason it is refused.
+
+    Attributes:
+        expect: Views by field ("HIDDEN", "MASKED", "CLEAR"); or
+        deny: the reason code of the refusal.
+        action: What is done: "read", "find" or "list".
+    """
+
+    name: str
+    role: str
+    purpose: str
+    kind: str
+    expect: dict[str, str] = msgspec.field(default_factory=dict)
+    deny: str = ""
+    action: str = "read"
+    given: Given = msgspec.field(default_factory=Given)
 
 
 class PolicyFile(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +168,10 @@ class PolicyFile(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     purposes: dict[str, PurposeSpec]
     grants: list[GrantSpec]
     sandbox: bool = False
+    conditions: dict[str, ConditionSpec] = msgspec.field(default_factory=dict)
+    approvals: dict[str, ApprovalSpec] = msgspec.field(default_factory=dict)
+    break_glass: BreakGlassSpec | None = None
+    tests: list[TrialSpec] = msgspec.field(default_factory=list)
 
 
 class Finding(Word):
@@ -110,42 +204,12 @@ def parse(text: str) -> PolicyFile:
     try:
         file = msgspec.convert(tomllib.loads(text), PolicyFile)
     except tomllib.TOMLDecodeError as error:
-        raise _bad("file", f"not TOML ({error})", "mend the place named") from None
+        raise bad("file", f"not TOML ({error})", "mend the place named") from None
     except msgspec.ValidationError as error:
-        raise _bad("file", str(error), "see docs/formats/policy.md for the keys") from None
+        raise bad("file", str(error), "see docs/formats/policy.md for the keys") from None
     if file.version != VERSION:
-        raise _bad("version", "unknown", f"write version = {VERSION}")
+        raise bad("version", "unknown", f"write version = {VERSION}")
     return file
-
-
-def check_names(file: PolicyFile, schema: Schema) -> None:
-    """Refuse the first name that isn't known: a right written with a slip of the pen must not half-hold.
-
-    Raises:
-        ConfigError: Names the table, the key and the remedy.
-    """
-    for finding in unknown_names(file, schema):
-        raise _bad(finding.where, finding.message, finding.remedy)
-
-
-def unknown_names(file: PolicyFile, schema: Schema) -> Iterator[Finding]:
-    """Every name that no closed list and no schema knows, and every id or place taken twice."""
-    for role, spec in file.roles.items():
-        yield from _words(f"roles.{role}", [role], ROLES)
-        yield from _words(f"roles.{role}.purposes", spec.purposes, tuple(file.purposes))
-    for purpose in file.purposes:
-        yield from _words(f"purposes.{purpose}", [purpose], PURPOSES)
-        yield from _tree(file, purpose)
-    seen: set[str] = set()
-    for place, grant in enumerate(file.grants):
-        where = f"grants[{place}] ({grant.id})"
-        if grant.id in seen:
-            yield Finding(level="error", where=where, message="id taken twice", remedy="give it another id")
-        seen.add(grant.id)
-        yield from _words(f"{where}.roles", grant.roles, tuple(file.roles))
-        yield from _words(f"{where}.purposes", grant.purposes, tuple(file.purposes))
-        yield from _words(f"{where}.actions", grant.actions, ACTIONS)
-        yield from _fields(where, grant, schema)
 
 
 def default_text() -> str:
@@ -160,52 +224,10 @@ def sandbox_text(text: str) -> str:
         ConfigError: The text has no line `sandbox = false` to change.
     """
     if text.count("\nsandbox = false\n") != 1:
-        raise _bad("sandbox", "there is no line `sandbox = false`", "write the line once, at the top")
+        raise bad("sandbox", "there is no line `sandbox = false`", "write the line once, at the top")
     return text.replace("\nsandbox = false\n", "\nsandbox = true\n")
 
 
-def _words(where: str, words: list[str], known: tuple[str, ...]) -> Iterator[Finding]:
-    for word in words:
-        if word not in known:
-            remedy = "use one of: " + ", ".join(known)
-            yield Finding(level="error", where=where, message=f"{word!r} is not known", remedy=remedy)
-
-
-def _tree(file: PolicyFile, purpose: str) -> Iterator[Finding]:
-    """A purpose's basis is one of seven, and its ancestors are purposes and never itself."""
-    where, spec = f"purposes.{purpose}", file.purposes[purpose]
-    if spec.basis is not None and spec.basis not in BASES:
-        yield Finding(
-            level="error", where=f"{where}.basis", message="no basis", remedy="use 1 to 7 (PIPL 13 ¶1)"
-        )
-    seen, at = {purpose}, spec.parent
-    while at:
-        if at in seen or at not in file.purposes:
-            message = "a circle" if at in seen else f"{at!r} is not known"
-            yield Finding(
-                level="error", where=f"{where}.parent", message=message, remedy="name a purpose above"
-            )
-            return
-        seen.add(at)
-        at = file.purposes[at].parent
-
-
-def _fields(where: str, grant: GrantSpec, schema: Schema) -> Iterator[Finding]:
-    for kind, views in grant.kinds.items():
-        yield from _words(f"{where}.kinds", [kind], tuple(schema.kinds))
-        if kind in schema.kinds:
-            known = tuple(schema.kinds[kind].fields)
-            yield from _words(f"{where}.kinds.{kind}", [*views.masked, *views.clear], known)
-    for find in grant.find:
-        yield from _words(f"{where}.find", [find.kind], tuple(schema.kinds))
-        if find.kind in schema.kinds:
-            indexed = tuple(f.name for f in schema.kinds[find.kind].fields.values() if f.indexed)
-            yield from _words(f"{where}.find.{find.kind}", [find.field], indexed)
-        if find.cap is not None and find.cap < 1:
-            yield Finding(
-                level="error", where=f"{where}.find", message="cap below 1", remedy="a day's values, or none"
-            )
-
-
-def _bad(where: str, problem: str, remedy: str) -> ConfigError:
+def bad(where: str, problem: str, remedy: str) -> ConfigError:
+    """The error for a policy that can't be used: where, what is wrong, and what to do."""
     return ConfigError(f"policy: {where}: {problem}", code="invalid_policy", field=where, remedy=remedy)

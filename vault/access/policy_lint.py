@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from vault.access import policy_offices_lint
 from vault.access.policy import Cell, Policy
-from vault.access.policy_file import Finding, unknown_names
+from vault.access.policy_file import Finding
+from vault.access.policy_names import unknown_names
 from vault.errors import ConfigError
 from vault.model import View
 from vault.schema import Schema
@@ -38,6 +40,9 @@ def lint(policy: Policy, schema: Schema) -> list[Finding]:
         *_locators(policy, schema),
         *_duties(policy, schema),
         *_agency(policy),
+        *_conditions(policy),
+        *_sensitive(policy, schema),
+        *policy_offices_lint.findings(policy),
     ]
     return sorted(found, key=lambda finding: finding.level != "error")
 
@@ -198,3 +203,43 @@ def _agency(policy: Policy) -> Iterator[Finding]:
             yield _error(
                 f"{role} + {purpose}", "an agency sees credit reports", "remove them (征信业管理条例 20)"
             )
+
+
+def _conditions(policy: Policy) -> Iterator[Finding]:
+    """A condition that nothing asks for protects nothing, and neither does a date that none looks at."""
+    used = {name for grant in policy.file.grants if grant.kinds for name in grant.when}
+    for name in policy.file.conditions:
+        if name not in used:
+            yield _warning(f"conditions.{name}", "no grant asks for it", "add it to a grant's `when`")
+    for grant in policy.file.grants:
+        if grant.when and not grant.kinds:
+            yield _warning(f"grants.{grant.id}", "asks for conditions and shows nothing", "remove `when`")
+    asked: dict[str, set[str]] = {}
+    for role, purpose, _ in _cells(policy):
+        asked.setdefault(purpose, set()).update(c.test for c in policy.conditions(role, purpose))
+    for purpose, spec in policy.file.purposes.items():
+        for key, value, test in (
+            ("legal_basis_until", spec.legal_basis_until, "basis"),
+            ("pipia", spec.pipia, "pipia"),
+        ):
+            if value is not None and test not in asked.get(purpose, {test}):
+                remedy = f'add a condition with test = "{test}" to its grants'
+                yield _warning(f"purposes.{purpose}.{key}", "its day passes unseen: no grant asks", remedy)
+            if value is None and test in asked.get(purpose, ()):
+                remedy = f"write {key} into the purpose"
+                yield _warning(f"purposes.{purpose}", f"is refused for want of {key}", remedy)
+
+
+def _sensitive(policy: Policy, schema: Schema) -> Iterator[Finding]:
+    """Sensitive fields in clear need an impact assessment beforehand (PIPL 28, 55 [V])."""
+    shown: dict[str, set[str]] = {}
+    for _, purpose, cell in _cells(policy):
+        for (kind, field), (view, _) in cell.views.items():
+            spec = schema.kinds[kind].fields.get(field) if kind in schema.kinds else None
+            if spec and spec.sensitive and view is View.CLEAR:
+                shown.setdefault(purpose, set()).add(kind)
+    for purpose, kinds in shown.items():
+        if policy.file.purposes[purpose].pipia is None:
+            message = f"shows sensitive fields of {', '.join(sorted(kinds))} CLEAR, and names no assessment"
+            remedy = "assess it (PIPL 55-56), then write pipia = { id, until }"
+            yield _warning(f"purposes.{purpose}", message, remedy)

@@ -11,6 +11,7 @@ from typing import Final, Self
 import msgspec
 
 from vault.crypto.bodies import audit_key_pair
+from vault.crypto.encoding import encode
 from vault.crypto.mac import derive, handle, index_key
 from vault.crypto.sign import SigningKey, token_bytes
 from vault.crypto.wrap import WrappingKey
@@ -52,6 +53,7 @@ class TenantKeys:
         self.handle_key = derive(file.integrity, "handles")
         self.case_key = derive(file.integrity, "cases")
         self.cursors = WrappingKey(derive(file.integrity, "cursors"))
+        self._case_numbers = WrappingKey(derive(file.integrity, "case numbers"))
         self._generations = {name: max(map(int, keys)) for name, keys in file.compartments.items()}
         self._keys = {
             (name, int(generation)): key
@@ -163,6 +165,21 @@ class TenantKeys:
     def case_handle(self, case_number: str) -> str:
         """The keyed handle by which facts name a case number."""
         return handle(self.case_key, case_number).hex()
+
+    def seal_case(self, handle: bytes, case_number: str) -> bytes:
+        """A case number as the book of cases keeps it, bound to its handle."""
+        return self._case_numbers.wrap(case_number.encode(), self._case_context(handle))
+
+    def open_case(self, handle: bytes, sealed: bytes) -> str:
+        """The case number that `seal_case` sealed.
+
+        Raises:
+            Tampered: It is another case's, or was edited.
+        """
+        return self._case_numbers.unwrap(sealed, self._case_context(handle)).decode()
+
+    def _case_context(self, handle: bytes) -> bytes:
+        return encode("cvault/case-number/v1", self.tenant, handle)
 
     @property
     def issuer(self) -> SigningKey:

@@ -120,14 +120,38 @@ def derive(spec: KindSpec, values: dict[str, str], today: dt.date) -> Iterator[t
             yield name, _FUTURE
 
 
+PERSONS: Final = frozenset({"borrower", "guarantor", "contact_person"})
+ADULT: Final = 18
+"""Years; access to a minor's data takes an approval each time (未成年人网络保护条例 36 [V])."""
+
+
 def row_anchors(loan: Mapping[str, str]) -> dict[str, str]:
     """The anchors that a loan sets for what its row holds."""
     return {anchor: loan[field] for field, anchor in ROW_ANCHORS.items() if field in loan}
 
 
-def own_anchors(kind: str, values: Mapping[str, str]) -> dict[str, str]:
+def own_anchors(kind: str, values: Mapping[str, str], today: dt.date) -> dict[str, str]:
     """The anchors that a record sets for itself."""
-    return {anchor: values[field] for field, anchor in _anchored(kind) if field in values}
+    anchors = {anchor: values[field] for field, anchor in _anchored(kind) if field in values}
+    return anchors | minority(values, today)
+
+
+def minority(values: Mapping[str, str], today: dt.date) -> dict[str, str]:
+    """The anchor that says until when a person is a minor; none for who is of age or of unknown age."""
+    if "birth_date" not in values:
+        return {}
+    grown = adult_on(dt.date.fromisoformat(values["birth_date"]), today)
+    return {} if grown is None else {"adult_on": grown.isoformat()}
+
+
+def adult_on(born: dt.date, today: dt.date) -> dt.date | None:
+    """A day on which a minor is certainly of age, None for who is of age already (民法典 17: 18 years [M]).
+
+    Facts stand in clear, so it isn't the birthday but the first of the year after, and only minors have it.
+    """
+    if (born.year + ADULT, born.month, born.day) <= (today.year, today.month, today.day):
+        return None
+    return dt.date(born.year + ADULT + 1, 1, 1)
 
 
 @functools.cache

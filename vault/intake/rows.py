@@ -253,13 +253,16 @@ class Builder:
         """One draft for each part that the row fills."""
         case = next(part["case_number"] for part in found.values() if "case_number" in part)
         shared = {"imported_on": self._today.isoformat()} | computing.row_anchors(found.get("loan", {}))
+        minor = computing.minority(found.get("borrower", {}), self._today)
         for name, part in found.items():
             kind = self._parts[name].spec.name
             ref = self._ref(name, part, case)
             for field in ("case_number", "place"):
                 if f"{kind}.{field}" in COMPUTING:
                     part.pop(field, None)
-            anchors = shared | computing.own_anchors(kind, part)
+            anchors = shared | computing.own_anchors(kind, part, self._today)
+            if minor and kind not in computing.PERSONS:
+                anchors |= minor  # a minor's loan is a minor's data
             if kind == "borrower" and ref != case:
                 # A customer can have other loans: one that is settled doesn't end the purpose.
                 anchors.pop("settled_on", None)

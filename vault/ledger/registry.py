@@ -9,71 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from vault.crypto.encoding import encode
 from vault.errors import NotFound, Tampered
+from vault.ledger.powers import (
+    Approval,
+    Engagement,
+    Glass,
+    Handover,
+    Principal,
+    Request,
+    Revocation,
+)
 from vault.model import Word
 from vault.schema import Laid, Schema, laid
 
+__all__ = [
+    "KINDS",
+    "Approval",
+    "Contract",
+    "Engagement",
+    "Glass",
+    "Handover",
+    "Plan",
+    "PolicyInForce",
+    "Principal",
+    "Registry",
+    "Request",
+    "Revocation",
+    "SchemaInForce",
+    "in_force",
+]
+
 LABEL: Final = "cvault/registry/v1"
 W = TypeVar("W", bound=Word)
-
-
-class Principal(Word):
-    """A person, service or agency that may hold tokens (INTERFACE: principal file).
-
-    Attributes:
-        public: Raw Ed25519 public key; the private key never reaches the vault.
-        roles: Roles granted, by somebody else (DESIGN 2; sandbox excepted).
-        disabled: Takes effect with the next entry, on every node.
-        added: µs UTC. by: Who granted it.
-    """
-
-    id: str
-    name: str
-    public: bytes
-    roles: tuple[str, ...]
-    disabled: bool = False
-    added: int = 0
-    by: str = ""
-
-
-class Revocation(Word):
-    """A token link that is dead before its time; kept until the link would have expired anyway."""
-
-    id: str
-    at: int
-    expires: int
-    by: str
-
-
-class Approval(Word):
-    """One principal's yes, at one instant (µs UTC)."""
-
-    principal: str
-    at: int
-
-
-class Request(Word):
-    """Something that needs another person's yes before it happens (four eyes).
-
-    Attributes:
-        what: The action, e.g. `retention`.
-        digest: Hex digest of exactly what is approved: a changed plan needs a new request.
-        by: Who asks; may not approve, sandbox excepted.
-        expires: µs UTC after which approvals no longer count.
-    """
-
-    id: str
-    what: str
-    digest: str
-    by: str
-    created: int
-    expires: int
-    approvals: tuple[Approval, ...] = ()
 
 
 class Plan(Word):
@@ -118,10 +90,18 @@ class Contract(Word):
 
 
 class PolicyInForce(Word):
-    """The policy this tenant's nodes decide by; a change of it is an entry of its own."""
+    """The policy this tenant's nodes decide by; a change of it is an entry of its own.
+
+    Attributes:
+        text: The whole file, so that a node with another can see what changed; "" in a vault from before.
+        voided: µs UTC by purpose resting on consent: tokens issued before are void, for what they show has
+            been widened since (PIPL 14 ¶2).
+    """
 
     id: str
     hash: str
+    text: str = ""
+    voided: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class SchemaInForce(Word):
@@ -142,6 +122,20 @@ class SchemaInForce(Word):
     kinds: dict[str, dict[str, Laid]]
     retired: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+
+
+class BookInForce(Word):
+    """The book of cases as it stands: what vouches for every case (vault.ledger.book, docs/adr/0016).
+
+    Attributes:
+        id: `cases`.
+        root: SHA-256 over the digests of its shards.
+        count: How many cases it holds.
+    """
+
+    id: str
+    root: bytes
+    count: int
 
 
 def in_force(schema: Schema, retired: Mapping[str, Mapping[str, int]] | None = None) -> SchemaInForce:
@@ -166,8 +160,12 @@ KINDS: Final[dict[str, type[Word]]] = {
     "request": Request,
     "plan": Plan,
     "contract": Contract,
+    "engagement": Engagement,
+    "glass": Glass,
+    "handover": Handover,
     "policy": PolicyInForce,
     "schema": SchemaInForce,
+    "book": BookInForce,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 
@@ -178,6 +176,8 @@ class Registry:
     def __init__(self, rows: Iterable[tuple[str, str, bytes]] = ()) -> None:
         self._bodies = {(kind, ident): body for kind, ident, body in rows}
         self._words: dict[tuple[str, str], Word] = {}
+        self.derived: dict[str, Any] = {}
+        """What others worked out from these rows; a changed copy begins without it."""
 
     def copy(self) -> Registry:
         """A registry that can be changed without touching this one."""
@@ -235,6 +235,7 @@ class Registry:
         body = msgspec.json.encode(row, order="sorted")
         self._bodies[kind, ident] = body
         self._words[kind, ident] = row
+        self.derived.clear()
         return kind, ident, body
 
     def drop(self, word: type[Word], ident: str) -> tuple[str, str]:
@@ -242,4 +243,5 @@ class Registry:
         key = (_NAMES[word], ident)
         self._bodies.pop(key, None)
         self._words.pop(key, None)
+        self.derived.clear()
         return key

@@ -16,6 +16,8 @@ import msgspec
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, select
 
 from vault.errors import LogUnavailable, Unavailable
+from vault.stores.cases import CaseTable
+from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Statement, run
 from vault.stores.ledger_tx import ENTOMBED, HEAD, STUBS, LedgerTx, registry_rows
 from vault.stores.rows import EntryFilter, EntryRow, LogHead, PlanItemRow, RegistryRow
@@ -85,6 +87,26 @@ class LedgerStore(Store):
             self.db.leave(session, keep=False)
             raise
         self.db.leave(session, keep=True)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads of this thread in the block see one state of the store; they keep no writer waiting.
+
+        In a block of `transaction` of the same thread it adds nothing: the tenant's head is held there.
+        """
+        session = self.db.session()
+        if _inside(session):
+            yield
+            return
+        session.change("BEGIN" if session.lite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            session.rollback()
+
+    def cases(self, tenant: str) -> CaseTable:
+        """Give the book of cases as it stands committed, or in the thread's `snapshot`."""
+        return CaseTable(self.db.session(), tenant)
 
     def head(self, tenant: str) -> LogHead | None:
         """Fetch the tenant's head, or None before its log has begun."""
@@ -162,6 +184,12 @@ class LedgerStore(Store):
     def entombed(self, tenant: str, records: Sequence[str]) -> set[str]:
         """Find which of the records are erased or about to be."""
         return {record for (record,) in ENTOMBED.rows(self.db.session(), (tenant,), records)}
+
+
+def _inside(session: Session) -> bool:
+    """Whether a transaction is open on the session: 0 is libpq's PQTRANS_IDLE."""
+    driver = session.driver
+    return bool(driver.in_transaction if session.lite else driver.info.transaction_status)
 
 
 def _asked(tenant: str, asked: EntryFilter, blocks: Sequence[int] = ()) -> Select[Any]:

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BindParameter, bindparam, delete, func, select, update
 
+from vault.stores.cases import PUT_CASES, PUT_SHARDS, CaseTable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement
-from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, TileRow
+from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, StoredCaseRow, TileRow
 from vault.stores.schema import (
     BLOCK,
     bodies,
@@ -254,6 +255,16 @@ class LedgerTx:
     def drop_registry(self, kind: str, id: str) -> None:  # noqa: A002 — the column's name
         """Remove a row of the registry, if there is one."""
         _DROP_REGISTRY.change(self._session, tenant=self._tenant, of=kind, name=id)
+
+    @property
+    def cases(self) -> CaseTable:
+        """The book of cases as it stands under the lock."""
+        return CaseTable(self._session, self._tenant)
+
+    def put_cases(self, rows: Sequence[StoredCaseRow], digests: Mapping[int, bytes]) -> None:
+        """Add or replace cases, with the digests of all shards that they lie in."""
+        PUT_CASES.put_words(self._session, rows)
+        PUT_SHARDS.put(self._session, [(self._tenant, shard, digest) for shard, digest in digests.items()])
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.

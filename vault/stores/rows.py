@@ -264,6 +264,23 @@ class PlanItemRow(Word, kw_only=False, gc=False, array_like=True):
     state: Literal["open", "done"]
 
 
+class StoredCaseRow(Word, kw_only=False, gc=False, array_like=True):
+    """One case of the book of cases; the ledger's own `CaseRow` is what `body` holds.
+
+    Attributes:
+        shard: The handle's first 10 bits.
+        handle: The keyed handle of the case number.
+        holder, state: As in `body`, for listings alone; the state is `open` or `closed`.
+    """
+
+    tenant: str
+    shard: int
+    handle: bytes
+    holder: str
+    state: str
+    body: bytes
+
+
 class EntryFilter(Word):
     """What an auditor asks of the log; None asks nothing. Conditions are joined by *and*.
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 from sqlalchemy import literal_column as literal
 
-HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0001"}
+HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0002"}
 """The newest migration of each store; a test holds it against vault/stores/migrations."""
 
 records, keys, index, ledger = MetaData(), MetaData(), MetaData(), MetaData()
@@ -120,3 +120,8 @@ plan_items = _table(
     ledger, "plan_items", "tenant plan record action rule state", "tenant plan record",
     Index("plan_items_state", "tenant", "plan", "state", "record"),
 )  # fmt: skip
+cases = _table(
+    ledger, "cases", "tenant shard:int handle:bytes holder state body:bytes", "tenant shard handle",
+    Index("cases_holder", "tenant", "holder", "state", "shard", "handle"),
+)  # fmt: skip
+case_shards = _table(ledger, "case_shards", "tenant shard:int digest:bytes", "tenant shard")

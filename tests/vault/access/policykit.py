@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from vault import schema
+from vault.access.conditions import Situation, instant
 from vault.access.policy import Policy, default_text
 from vault.model import ACTIONS, Grant, PrincipalId, Tenant
 
@@ -76,3 +78,17 @@ def grant(role: str, purpose: str, **changes: Any) -> Grant:
         tenant=Tenant("main"), principal=PrincipalId("p-1"), role=role, purpose=purpose, not_before=0,
         expires=1, depth=0, policy="", links=(), **values,
     )  # fmt: skip
+
+
+def situation(**changes: Any) -> Situation:
+    """10:00 in Shanghai on 2026-03-16, about a grown person's active record of an open case."""
+    values: dict[str, Any] = {
+        "now": instant(date(2026, 3, 16), "10:00"),
+        "state": "ACTIVE",
+        "anchors": {},
+        "case": "open",
+        "region": "CN",
+        "contract": True,
+        **changes,
+    }
+    return Situation(**values)

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from tokenkit import made
 
-from vault.access import links
 from vault.access.credentials import Credential
+from vault.crypto.sign import P256Key, Signer
 from vault.errors import Invalid
 
 
@@ -23,10 +23,22 @@ def test_token_file_round_trip() -> None:
     assert Credential.from_json(data) == credential
 
 
+@pytest.mark.parametrize("key", [P256Key.generate(), None])
+def test_other_keys_round_trip(key: Signer | None) -> None:
+    """So does one with a P-256 key, and one that waits for somebody else's key."""
+    credential = Credential(token="a", key=key, expires=0)
+    again = Credential.from_json(credential.to_json())
+    assert again == credential
+    assert json.loads(again.to_json())["key"].startswith("P-256.") == (key is not None)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"", b"{}", b"[]", b"\xff", b'{"token":"a","key":"AAAA","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":null,"expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"P-256.","expires":"2026-09-21T14:28:20Z"}',
+        b'{"token":"a","key":"P-256.AAAA","expires":"2026-09-21T14:28:20Z"}',
         b'{"token":"a","key":"!","expires":"2026-09-21T14:28:20Z"}',
         b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"soon"}',
         b'{"token":"a","key":"' + b"A" * 43 + b'","expires":"2026-09-21T14:28:20Z","more":1}',
@@ -46,5 +58,5 @@ def test_credential_prints_as_nothing() -> None:
     Console(file=out).print(credential, [credential])
     said = f"{credential} {credential!r} {[credential]}" + out.getvalue()
     assert credential.token[:20] not in said
-    assert links.b64(credential.seed)[:10] not in said
-    assert str(credential.seed) not in said
+    assert credential.key is not None
+    assert credential.key.text[:10] not in said

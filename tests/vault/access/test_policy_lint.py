@@ -29,8 +29,12 @@ PHONE = '{ kind = "borrower", field = "phone", cap = 200 }'
 
 @pytest.mark.parametrize("text", [DEFAULT, sandbox_text(DEFAULT), SMALL])
 def test_sound_policies_pass(text: str) -> None:
-    """The policies we ship have neither errors nor warnings."""
-    assert lint(load(text), SCHEMA) == []
+    """The policies we ship have no errors, and leave power and assessments to who runs the vault."""
+    found = lint(load(text), SCHEMA)
+    assert {finding.level for finding in found} == {"warning"}
+    left = ("names no assessment", "granting power takes one key")
+    assert all(finding.message.endswith(left) for finding in found)
+    assert len([finding for finding in found if finding.where == "approvals"]) == 1
     demand_sound(load(text), SCHEMA)
 
 
@@ -94,6 +98,67 @@ def test_names_are_judged_by_the_schema_given() -> None:
     """A policy loaded under one schema is told what another no longer has."""
     other = schema.Schema(kinds={"borrower": SCHEMA.kinds["borrower"]}, hash="")
     found = lint(load(), other)
+    assert "'loan' is not known" in {finding.message for finding in found if finding.level == "error"}
+
+
+CONDITIONS = """
+[conditions.alive]
+test = "not_deceased"
+source = "PIPL 49 [V]"
+[conditions.assessed]
+test = "pipia"
+source = "PIPL 55 [V]"
+"""
+APPROVAL = '\n[approvals.power]\nquorum = 1\nby = ["{by}"]\n'
+GLASS = """
+[break_glass]
+roles = { collector = ["%s"] }
+minutes = %d
+review_by = ["%s"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "swaps", "level", "says"),
+    [
+        (CONDITIONS, [], "warning", "no grant asks for it"),
+        (CONDITIONS, [('id = "two"', 'id = "two"\nwhen = ["assessed"]')], "warning", "for want of pipia"),
+        ("", [("restricted = true", "legal_basis_until = 2030-01-01")], "warning", "unseen"),
+        ("", [("restricted = true", 'pipia = { id = "P-1", until = 2030-01-01 }')], "warning", "unseen"),
+        ("", [('zh = "诉讼"\nbasis = 2', 'zh = "诉讼"\nbasis = 1')], "warning", "rests on consent:"),
+        ("", [('zh = "诉讼"\nbasis = 2', 'zh = "诉讼"\nbasis = 1')], "warning", "reaches RESTRICTED"),
+        ("", [], "warning", "shows sensitive fields of borrower CLEAR"),
+        ("", [], "warning", "granting power takes one key"),
+        (APPROVAL.format(by="legal"), [], "error", "none of these roles may approve"),
+        (APPROVAL.format(by='legal", "collector'), [('actions = ["read"]', 'actions = ["read", "approve"]')],
+         "warning", "collector may not approve"),
+        (GLASS % ("legal", 721, "legal"), [], "warning", "longer than any token"),
+        (GLASS % ("legal", 60, "collector"), [], "warning", "reviews what it may have done"),
+    ],
+)  # fmt: skip
+def test_each_finding_about_conditions_and_duties(
+    more: str, swaps: list[tuple[str, str]], level: str, says: str
+) -> None:
+    """Conditions nobody asks for, dates nobody looks at, approvals nobody gives: each is said."""
+    found = [f for f in lint(load(SMALL + more, *swaps), SCHEMA) if says in f.message]
     assert found
-    assert {finding.level for finding in found} == {"error"}
-    assert "'loan' is not known" in {finding.message for finding in found}
+    assert all(finding.level == level and finding.remedy for finding in found)
+
+
+def test_broken_glass_opens_no_office() -> None:
+    """Nobody takes on the auditor's, approver's or administrator's office in passing."""
+    text = SMALL + OFFICE.format(role="admin", actions='"approve"') + GLASS % ("admin", 60, "legal")
+    messages = [f.message for f in lint(load(text), SCHEMA) if f.level == "error"]
+    assert messages == ["takes on the office of admin"]
+
+
+def test_a_silent_policy_can_be_written() -> None:
+    """With an assessment that is asked for, and a second key for power, nothing is left to say."""
+    text = SMALL + OFFICE.format(role="admin", actions='"approve"') + CONDITIONS + APPROVAL.format(by="admin")
+    said = load(
+        text,
+        ("restricted = true", 'restricted = true\npipia = { id = "P-1", until = 2030-01-01 }'),
+        ('id = "one"', 'id = "one"\nwhen = ["alive"]'),
+        ('id = "two"', 'id = "two"\nwhen = ["assessed"]'),
+    )
+    assert lint(said, SCHEMA) == []

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tokenkit import (
     BOTH,
     FIELDS,
@@ -16,17 +13,17 @@ from tokenkit import (
     MINUTE,
     NOW,
     ORIGIN,
-    SECOND,
     checked,
     handed,
     key,
     made,
     refusal,
+    signed_link,
 )
 
 from vault.access import links
 from vault.access.tokens import Credential, Limits, TokenCache, check_holder, narrow
-from vault.crypto.sign import SigningKey
+from vault.crypto.sign import P256Key
 from vault.errors import Denied, Invalid
 from vault.model import Grant, View
 
@@ -51,6 +48,8 @@ def test_grant_carries_every_claim() -> None:
         policy="ab" * 32,
         links=grant.links,
         ticket="T-7",
+        issued=NOW,
+        holders=(key(2).public,),
     )
     assert (grant.tenant, grant.principal, grant.links[0].max_uses) == ("main", "p-1", 5)
     assert verified.holder == key(2).public
@@ -62,186 +61,15 @@ def test_hidden_field_is_not_listed() -> None:
     assert grant.fields == {"name": View.MASKED}
 
 
-def test_chain_is_the_intersection() -> None:
-    """Each link narrows what the one before allowed."""
-    parent = made(Limits(fields=FIELDS, cases=frozenset({"C1", "C2"}), depth=3))
-    child = handed(
-        parent,
-        Limits(
-            fields={"phone": View.MASKED},
-            cases=frozenset({"C2"}),
-            ttl_us=MINUTE,
-            max_uses=1,
-            depth=1,
-            actions=frozenset({"read"}),
-            audience=frozenset({"masked"}),
-        ),
-    )
-    verified = checked(child.token)
-    grant = verified.grant
-    assert (grant.fields, grant.cases) == ({"phone": View.MASKED}, frozenset({"C2"}))
-    assert (grant.actions, grant.audience, grant.depth) == (frozenset({"read"}), frozenset({"masked"}), 1)
-    assert (grant.expires, len(grant.links), grant.links[1].max_uses) == (NOW + MINUTE, 2, 1)
-    assert verified.holder == key(3).public
-
-
-LIMITS = st.builds(
-    Limits,
-    fields=st.none() | st.dictionaries(st.sampled_from(["name", "phone", "email"]), st.sampled_from(View)),
-    cases=st.none() | st.frozensets(st.sampled_from(["C1", "C2", "C3"])),
-    ttl_us=st.none() | st.integers(SECOND, 20 * MINUTE),
-    max_uses=st.none() | st.integers(1, 9),
-    depth=st.none() | st.integers(0, 4),
-    actions=st.none() | st.frozensets(st.sampled_from(["read", "find", "list"])),
-    audience=st.none() | st.frozensets(st.sampled_from(["masked", "clear"]), min_size=1),
-)
-
-
-def signed_link(parent: Credential, limits: Limits, holder: int) -> Credential:
-    """A link that ignores every rule of narrowing: what a dishonest holder could sign."""
-    claims = links.Delegation(
-        par=links.b64(hashlib.sha256(parent.token.encode()).digest()),
-        iat=NOW // SECOND,
-        nbf=NOW // SECOND,
-        exp=(NOW + (limits.ttl_us or MINUTE)) // SECOND,
-        jti=links.b64(bytes([holder]) * 16),
-        dlg=limits.depth or 0,
-        cnf=links.okp(key(holder).public),
-        fields=None if limits.fields is None else {n: v.name for n, v in limits.fields.items() if v},  # type: ignore[misc]
-        cases=None if limits.cases is None else sorted(limits.cases),
-        actions=None if limits.actions is None else sorted(limits.actions),
-        aud=None if limits.audience is None else sorted(limits.audience),
-        max_uses=limits.max_uses,
-    )
-    text = links.sign(claims, SigningKey.from_seed(parent.seed))
-    return Credential(token=f"{parent.token}~{text}", seed=key(holder).seed, expires=claims.exp * SECOND)
-
-
-def within(child: Grant, parent: Grant) -> bool:
-    """Whether nothing in `child` goes beyond `parent`."""
-    fields_ok = parent.fields is None or (
-        child.fields is not None
-        and all(view <= parent.fields.get(name, View.HIDDEN) for name, view in child.fields.items())
-    )
-    cases_ok = parent.cases is None or (child.cases is not None and child.cases <= parent.cases)
-    return (
-        fields_ok
-        and cases_ok
-        and child.actions <= parent.actions
-        and child.audience <= parent.audience
-        and child.expires <= parent.expires
-        and child.not_before >= parent.not_before
-        and child.depth < parent.depth
-        and child.links[: len(parent.links)] == parent.links
-        and (child.tenant, child.principal, child.role, child.purpose)
-        == (parent.tenant, parent.principal, parent.role, parent.purpose)
-    )
-
-
-@settings(max_examples=60, deadline=None)
-@given(first=LIMITS, rest=st.lists(LIMITS, min_size=1, max_size=4))
-def test_rights_never_grow(first: Limits, rest: list[Limits]) -> None:
-    """However dishonest the links, each effective grant lies within the one before, or is refused."""
-    actions = frozenset({"read", "find", "list"})
-    credential = made(first, actions=actions)
-    grant = checked(credential.token).grant
-    for number, limits in enumerate(rest, start=3):
-        credential = signed_link(credential, limits, number)
-        if grant.depth == 0:
-            assert refusal(credential.token) == "token_invalid"
-            return
-        try:
-            child = checked(credential.token).grant
-        except Denied as error:
-            assert error.code == "audience_denied"  # noqa: PT017 the only refusal left: no node in common
-            return
-        assert within(child, grant)
-        grant = child
-
-
-@settings(max_examples=60, deadline=None)
-@given(first=LIMITS, limits=LIMITS)
-def test_narrow_says_what_verify_finds(first: Limits, limits: Limits) -> None:
-    """`narrow` refuses a widening by the claim's name; what it lets through means what it says."""
-    parent = made(first, actions=frozenset({"read", "find", "list"}))
-    grant = checked(parent.token).grant
-    try:
-        child = handed(parent, limits)
-    except Invalid as error:
-        assert error.field in {"actions", "aud", "cases", "fields", "max_uses", "dlg", "exp"}  # noqa: PT017
-        return
-    found = checked(child.token).grant
-    assert within(found, grant)
-    if limits.fields is not None:
-        assert found.fields == {name: view for name, view in limits.fields.items() if view}
-    if limits.cases is not None:
-        assert found.cases == limits.cases
-
-
-@pytest.mark.parametrize(
-    ("limits", "claim"),
-    [
-        (Limits(fields={"name": View.CLEAR}), "fields"),
-        (Limits(fields={"email": View.MASKED}), "fields"),
-        (Limits(cases=frozenset({"C9"})), "cases"),
-        (Limits(actions=frozenset({"import"})), "actions"),
-        (Limits(audience=BOTH), "aud"),
-        (Limits(ttl_us=60 * MINUTE), "exp"),
-        (Limits(expires=NOW + 60 * MINUTE), "exp"),
-        (Limits(ttl_us=1), "exp"),
-        (Limits(max_uses=6), "max_uses"),
-        (Limits(max_uses=0), "max_uses"),
-        (Limits(depth=2), "dlg"),
-        (Limits(depth=-1), "dlg"),
-    ],
-)
-def test_widening_names_the_claim(limits: Limits, claim: str) -> None:
-    """A limit wider than the token is refused at once, by the name of its claim."""
-    parent = made(
-        Limits(
-            fields={"name": View.MASKED},
-            cases=frozenset({"C1"}),
-            audience=frozenset({"masked"}),
-            max_uses=5,
-            depth=2,
-        )
-    )
-    with pytest.raises(Invalid) as caught:
-        handed(parent, limits)
-    assert caught.value.field == claim
-
-
-@pytest.mark.parametrize(
-    ("changes", "claim"),
-    [
-        ({"role": "root"}, "role"),
-        ({"purpose": "curiosity"}, "purpose"),
-        ({"actions": frozenset({"read", "drop"})}, "actions"),
-        ({"principal": ""}, "sub"),
-        ({"jti": b"short"}, "jti"),
-        ({"limits": Limits(depth=9)}, "dlg"),
-        ({"limits": Limits(actions=frozenset({"import"}))}, "actions"),
-        ({"limits": Limits(audience=frozenset({"everyone"}))}, "aud"),
-        ({"limits": Limits(fields={"Name": View.MASKED})}, "fields"),
-        ({"limits": Limits(cases=frozenset(f"C{n:06}" for n in range(1000)))}, "cases"),
-    ],
-)
-def test_issue_refuses_what_it_could_not_verify(changes: dict[str, Any], claim: str) -> None:
-    """A word outside the closed lists never gets into a token."""
-    with pytest.raises(Invalid) as caught:
-        made(**changes)
-    assert caught.value.field == claim
-
-
 def test_thief_without_the_key() -> None:
     """The text alone proves nothing: another key is refused, and cannot hand it on."""
     stolen = made(Limits(depth=2))
     with pytest.raises(Denied) as caught:
-        check_holder(checked(stolen.token), key(9).seed)
+        check_holder(checked(stolen.token), key(9))
     assert caught.value.code == "token_invalid"
     with pytest.raises(Invalid):
-        handed(Credential(token=stolen.token, seed=key(9).seed, expires=stolen.expires))
-    check_holder(checked(stolen.token), stolen.seed)
+        handed(Credential(token=stolen.token, key=key(9), expires=stolen.expires))
+    check_holder(checked(stolen.token), stolen.key)
 
 
 def test_child_cannot_fall_back_to_the_parent() -> None:
@@ -249,14 +77,14 @@ def test_child_cannot_fall_back_to_the_parent() -> None:
     child = handed(made(Limits(depth=2)))
     parent_text = child.token.rpartition("~")[0]
     with pytest.raises(Denied):
-        check_holder(checked(parent_text), child.seed)
+        check_holder(checked(parent_text), child.key)
 
 
 def test_parent_key_does_not_serve_the_child() -> None:
     """Only the last link's key proves; the giver cannot act as the one given to."""
     parent = made(Limits(depth=2))
     with pytest.raises(Denied):
-        check_holder(checked(handed(parent).token), parent.seed)
+        check_holder(checked(handed(parent).token), parent.key)
 
 
 def test_links_stay_where_they_were_written() -> None:
@@ -341,19 +169,13 @@ def test_cache_keeps_the_answer_and_checks_what_changes() -> None:
 
 
 def test_cache_is_no_way_round_the_key() -> None:
-    """A cached token with another key is a miss, and refused."""
+    """A cached token with another key, or none yet, is refused however often it is shown."""
     cache, credential = TokenCache(), made()
     cache.verify(credential, **CACHED)
-    for seed in (key(9).seed, b"", credential.seed + b"x", credential.seed + credential.token[:1].encode()):
-        stolen = Credential(token=credential.token, seed=seed, expires=credential.expires)
+    for other in (key(9), P256Key.generate(), None):
         with pytest.raises(Denied):
-            cache.verify(stolen, **CACHED)
-    assert len(cache) == 1
-    shifted = Credential(
-        token=credential.token[1:], seed=credential.seed + credential.token[:1].encode(), expires=0
-    )
-    with pytest.raises(Denied):
-        cache.verify(shifted, **CACHED)
+            cache.verify(Credential(token=credential.token, key=other, expires=credential.expires), **CACHED)
+    assert cache.verify(credential, **CACHED) is cache.authentic(credential.token, **CACHED)
 
 
 def test_cache_is_bounded() -> None:

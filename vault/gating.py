@@ -1,0 +1,197 @@
+"""Gating: what only the ledger knows of a read, asked under the head's lock (DESIGN 6, step 6).
+
+Whether the cases are still open and the caller's own, how many different values and how many records were
+asked for today, and whether somebody else approved what goes beyond. All in the order in which entries
+arrive, so a closed case, a spent allowance or a sealed agency is so from the very next read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from vault.approvals import demand_for
+from vault.config import today
+from vault.crypto import mac
+from vault.errors import Denied, VaultError
+from vault.items import Item
+from vault.journal import Page
+from vault.ledger.book import CaseRow
+from vault.ledger.registry import Request
+from vault.model import Grant
+from vault.seeking import Search
+from vault.standing import Standing
+from vault.tenancy import Tenancy
+
+BULK: Final = "bulk_read"
+MINORS: Final = "minors"
+
+
+class Gate:
+    """Admits the reads of one tenant."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+
+    def covered(self, request: str | None) -> frozenset[str]:
+        """What an approval that came with a read would cover; whether it stands is asked under the lock."""
+        if request is None:
+            return frozenset()
+        found = self._t.journal.recent().find(Request, request) or self._t.journal.registry().find(
+            Request, request
+        )
+        return frozenset({MINORS}) if found is not None and found.what == MINORS else frozenset()
+
+    def admit(
+        self,
+        page: Page,
+        grant: Grant,
+        items: Sequence[Item],
+        *,
+        search: Search | None,
+        request: str | None,
+        over: bool,
+    ) -> Standing:
+        """Let a read pass, or refuse it as a whole.
+
+        Args:
+            page: The open page.
+            grant: Who asks.
+            items: What is about to be shown.
+            search: How they were found, if they were searched for.
+            request: The approval that came with it.
+            over: Whether the contract of whoever placed the cases has ended.
+
+        Raises:
+            Denied: What it rests on is gone, or a cap is reached.
+        """
+        standing = self._t.admit(page, grant)
+        if over and "RESTRICTED" not in self._t.policy.states(grant.purpose):
+            raise Denied("the creditor's contract has ended", code="contract_ended")
+        if search is not None and search.cap is not None:
+            self._admit_search(page, grant, search, search.cap)
+        shown = sum(item.error is None for item in items)
+        if request is not None:
+            self._spend(page, grant, request, items, shown)
+        else:
+            self._count(page, grant, shown)
+        return standing
+
+    def _admit_search(self, page: Page, grant: Grant, search: Search, cap: int) -> None:
+        key = self._t.keys.handle_key
+        day = today(page.now).isoformat()
+        who = mac.handle(key, "lookups", grant.principal)
+        value = mac.handle(key, "lookup", day, search.kind, search.field, search.digest.hex())
+        if not page.tx.admit_lookup(who, day, f"{search.kind}.{search.field}", value, cap):
+            raise Denied(
+                "the day's cap of distinct values is reached", code="lookup_cap", remedy="go on tomorrow"
+            )
+
+    # --- bulk -----------------------------------------------------------------------------------------
+
+    def _count(self, page: Page, grant: Grant, shown: int) -> None:
+        """Count the records that a principal reads for a purpose in a day: more takes an approval."""
+        spec = self._t.policy.approval(BULK)
+        if spec is None or not spec.rows or not shown or self._t.policy.sandbox:
+            return
+        day = today(page.now).isoformat()
+        handle = mac.handle(self._t.keys.handle_key, "rows", grant.principal, grant.purpose, day)
+        before = page.tx.bump({handle: shown})[handle]
+        if before + shown > spec.rows:
+            page.tx.bump({handle: -shown})
+            raise Denied(
+                f"more than {spec.rows} records in a day take another person's approval",
+                code="approval_required",
+                remedy="cvault request open bulk_read --rows N --purpose P, then read --request REQUEST",
+            )
+
+    def _spend(self, page: Page, grant: Grant, request: str, items: Sequence[Item], shown: int) -> None:
+        """Use an approval up: an allowance of rows, or of exactly these records of minors."""
+        row = page.registry.find(Request, request)
+        what = row.what if row is not None and row.what in {BULK, MINORS} else BULK
+        about = sorted(item.id for item in items) if what == MINORS else ()
+        found = demand_for(
+            page.registry,
+            self._t.policy,
+            request,
+            what,
+            about,
+            by=grant.principal,
+            now=page.now,
+            purpose=grant.purpose,
+            rows=shown,
+        )
+        if found is not None:
+            page.put(msgspec.structs.replace(found, used=page.now))
+
+    # --- cases ----------------------------------------------------------------------------------------
+
+    def asks_cases(self, grant: Grant) -> bool:
+        """Whether the state of cases decides for this grant."""
+        policy = self._t.policy
+        return policy.case_bound(grant.role, grant.purpose) or any(
+            condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
+        )
+
+    def handles(self, grant: Grant, item: Item) -> list[bytes]:
+        """The cases by which an item is in a grant's scope."""
+        if item.held is None or item.error is not None:
+            return []
+        cases = set(item.held.facts.cases)
+        if grant.cases is not None:
+            cases &= {self._t.keys.case_handle(case) for case in grant.cases}
+        return [bytes.fromhex(case) for case in sorted(cases)]
+
+    def refuse_closed(
+        self,
+        grant: Grant,
+        standing: Standing,
+        items: Sequence[Item],
+        rows: Mapping[bytes, CaseRow],
+        asked: tuple[str, ...] | None,
+        action: str,
+    ) -> None:
+        """Refuse the items whose cases are closed, or aren't the caller's where the policy binds it to cases.
+
+        The token names the case, so the caller hears `case_closed`; a record of another case looks missing.
+        """
+        bound = self._t.policy.case_bound(grant.role, grant.purpose)
+        for item in items:
+            if item.error is not None or item.held is None:
+                continue
+            found = [rows.get(handle) for handle in self.handles(grant, item)]
+            if bound and not any(row is not None and _works(row, standing) for row in found):
+                item.refuse(_closed())
+            elif found and all(row is not None and row.state == "closed" for row in found):
+                self._refuse_unless_same(grant, item, asked, action)
+
+    def _refuse_unless_same(
+        self, grant: Grant, item: Item, asked: tuple[str, ...] | None, action: str
+    ) -> None:
+        """A closed case leaves what no condition hangs on; where it would show less, nothing is shown."""
+        held, decision = item.held, item.decision
+        if held is None or decision is None:
+            return
+        situation = self._t.situation(grant, held.facts, case="closed")
+        try:
+            now = self._t.decide(grant, held.kind, asked, action, situation)
+        except VaultError as refusal:
+            item.refuse(refusal)
+            return
+        if now.views != decision.views:
+            item.refuse(_closed())
+
+
+def _works(row: CaseRow, standing: Standing) -> bool:
+    """Whether a case is open and the caller's: assigned to it or its agency's pool, or placed with it."""
+    return row.state == "open" and (row.holder in standing.holders or row.agency == standing.grant.principal)
+
+
+def _closed() -> Denied:
+    return Denied(
+        "the case is closed, or not assigned to the caller",
+        code="case_closed",
+        remedy="cvault case list shows whose it is; ask the case desk",
+    )

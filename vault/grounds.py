@@ -1,0 +1,175 @@
+"""Grounds: what must stand before a tenant's records are served, and must go on standing.
+
+That neither the key store nor the ledger is an old copy; that the policy and the schema are the ones in
+force. A node finds out at its first verb, and asks again under the head's lock with every entry.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from vault.access.policy import Policy
+from vault.config import Clock, Config
+from vault.crypto.keys import TenantKeys
+from vault.errors import ConfigError, Tampered, Unavailable
+from vault.journal import Journal
+from vault.ledger.registry import Plan, PolicyInForce, Registry, SchemaInForce, in_force
+from vault.model import Happening, Who, Whom
+from vault.policing import entered
+from vault.schema import Schema
+from vault.schema_own import FILE, changes
+from vault.stores.index import IndexStore
+from vault.stores.keys import KeyStore
+from vault.stores.ledger import LedgerStore
+from vault.stores.records import RecordStore
+from vault.telemetry import logger
+
+
+class StoreSet:
+    """The four open stores (DESIGN 4)."""
+
+    def __init__(self, config: Config) -> None:
+        self.records = RecordStore.open(config.url("records"))
+        self.index = IndexStore.open(config.url("index"))
+        self.keys = KeyStore.open(config.url("keys"))
+        self.ledger = LedgerStore.open(config.url("ledger"))
+
+    def all(self) -> tuple[RecordStore, IndexStore, KeyStore, LedgerStore]:
+        """The four, in a fixed order."""
+        return self.records, self.index, self.keys, self.ledger
+
+
+class Grounds:
+    """What one tenant on this node rests on; `policy` is the one in force, whatever the file says."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        schema: Schema,
+        policy: Policy,
+        keys: TenantKeys,
+        stores: StoreSet,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.schema = schema
+        self.policy = policy
+        self.waiting = ""
+        """The hash of the policy file where it waits for an approval; "" where it doesn't."""
+        self.keys = keys
+        self.name = keys.tenant
+        self.stores = stores
+        self.clock = clock
+        self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
+        self._schema_row: SchemaInForce | None = None
+
+    def _compare_generations(self) -> None:
+        """Refuse a key store or a ledger from before a purge that the other one knows of.
+
+        The key store is read first: a purge that begins in between can only raise what the ledger says.
+
+        Raises:
+            Tampered: One of the two is an old copy.
+        """
+        generation = self.stores.keys.generation(self.name)
+        plans = self.journal.registry().all(Plan)
+        if generation > max((plan.generation for plan in plans), default=0):
+            raise Tampered(
+                "the ledger is behind the key store: it is a copy from before a purge",
+                remedy="put the newest ledger back",
+            )
+        done = max((plan.generation for plan in plans if plan.state == "done"), default=0)
+        if self.stores.keys.generation(self.name) < done:
+            raise Tampered(
+                "the key store is behind the ledger: it is a copy from before a purge",
+                remedy="put the newest key store back",
+            )
+
+    def _enter_policy(self) -> None:
+        """A policy this tenant was not decided by before is an entry; only a whole node can sign it.
+
+        The one in force stands in the registry. A file that shows anybody more takes another person's
+        approval first (`[approvals.policy]`); until it has it, the one in force goes on.
+        """
+        known = self.journal.registry().find(PolicyInForce, "policy")
+        if known is not None and known.hash == self.policy.hash and known.text:
+            return
+        if not self.keys.whole:
+            if known is not None and known.text:
+                self.policy = Policy.load(known.text, self.schema)
+            return
+        with self.journal.page() as page:
+            known = page.registry.find(PolicyInForce, "policy")
+            found = entered(page.registry, known, self.policy, self.schema, page.now)
+            if found is None:
+                self.waiting = self.policy.hash
+                self.policy = Policy.load(known.text if known else "", self.schema)
+                logger().warning("the policy file waits for an approval", tenant=self.name)
+                return
+            row, used = found
+            if used is not None:
+                page.put(used)
+            page.put(row)
+            who = Who(
+                actor=self.config.settings.node, role="", purpose="administration", policy=row.hash[:16]
+            )
+            voided = ",".join(sorted(name for name, at in row.voided.items() if at == page.now))
+            detail = f"policy {row.hash}" + (f" voids tokens for {voided}" if voided else "")
+            page.add(Happening(kind="policy", who=who, whom=Whom(detail=detail)))
+
+    def _follow_policy(self, registry: Registry) -> None:
+        """Another node has put another policy in force: take it over, and let the caller ask again.
+
+        Raises:
+            Unavailable: What was decided so far was decided by the one before.
+        """
+        row = registry.find(PolicyInForce, "policy")
+        if row is None or not row.text or row.hash == self.policy.hash:
+            return
+        self.policy = Policy.load(row.text, self.schema)
+        raise Unavailable("the policy was changed meanwhile", code="conflict", remedy="ask again")
+
+    def _enter_schema(self) -> None:
+        """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it."""
+        known = self.journal.registry().find(SchemaInForce, "schema")
+        if not self.keys.whole or not self._adds(known):
+            return
+        who = Who(actor=self.config.settings.node, role="", purpose="administration")
+        with self.journal.page() as page:
+            known = page.registry.find(SchemaInForce, "schema")
+            if not self._adds(known):  # meanwhile another is being applied, or somebody else was first
+                return
+            now = in_force(self.schema, known.retired if known else None)
+            page.put(msgspec.structs.replace(now, waiting=known.waiting if known else ()))
+            page.add(Happening(kind="config", who=who, whom=Whom(detail=f"schema {self.schema.hash}")))
+
+    def _adds(self, row: SchemaInForce | None) -> bool:
+        """Whether this node's schema is the one applied but for what it adds."""
+        return self._serves(row) and (row is None or bool(changes(row.kinds, self.schema)))
+
+    def _serves(self, row: SchemaInForce | None) -> bool:
+        """Whether records may be served under this node's schema: it is the one applied, or adds to it."""
+        if row is None:
+            return not self.schema.own
+        same = row.state == "applied" and row.own == self.schema.own
+        return same and not any(change.reseals for change in changes(row.kinds, self.schema))
+
+    def demand_schema(self, registry: Registry | None = None) -> None:
+        """Nobody serves or writes records under a schema that isn't the one applied.
+
+        Raises:
+            ConfigError: It isn't, or another one is being applied.
+        """
+        row = (registry or self.journal.registry()).find(SchemaInForce, "schema")
+        if row is not None and row is self._schema_row:
+            return
+        if not self._serves(row):
+            raise ConfigError(
+                "the schema is not the one applied, or is being applied",
+                code="invalid_schema",
+                field=FILE,
+                remedy=f"put {FILE} back, or: cvault schema diff FILE, cvault schema apply FILE;"
+                " then open the vault again",
+            )
+        self._schema_row = row
