@@ -14,6 +14,7 @@ import typer
 from cli import (
     admin,
     amending,
+    handovers,
     holds,
     imports,
     log,
@@ -68,6 +69,7 @@ def _app() -> typer.Typer:
         ("schema", "Kinds and fields: check, compare, put in force.", schema.register),
         ("retention", "What must go, what must stay, and the proof.", retention.register),
         ("hold", "Legal holds.", holds.register),
+        ("handover", "Files of cases for an agency (案件移交).", handovers.register),
         ("subject", "People: merged, split, refusing, found twice.", amending.register_subjects),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)

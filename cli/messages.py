@@ -77,6 +77,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "a power is passed on by who holds it, and never wider: cvault token show",
         "权限只能由持有人转授，且不得扩大：cvault token show",
     ),
+    "handover.requested": (
+        "Asked for as {request}: somebody else approves it, then cvault handover make --request {request}",
+        "已申请：{request}。由他人批准后执行 cvault handover make --request {request}",
+    ),
+    "handover.made": (
+        "{records} records of {cases} cases in {file}, for use until {expires}; each is an entry",
+        "已移交 {cases} 个案件共 {records} 条记录：{file}，使用期限至 {expires}；每条均已留痕",
+    ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
