@@ -236,12 +236,15 @@ def keys_export(
     call: Call,
     compartments: Annotated[str, typer.Option("--compartments", help="What the node may open: masked, …")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new key folder.")],
+    request: Annotated[
+        str | None, typer.Option("--request", help="Another person's approval, of `keys`.")
+    ] = None,
 ) -> None:
     """Write a key folder for a node that may open only some compartments (a masked node: `masked`)."""
     call.demand_folder(out, "out", "name a folder that isn't there yet")
     wanted = frozenset(parsing.names(compartments) or ())
     with call.open() as vault:
-        vault.export_keys(call.identity(vault), out, wanted, call.passphrase)
+        vault.export_keys(call.identity(vault), out, wanted, call.passphrase, request)
     if call.out.json:
         call.out.document({"keys": str(out.absolute()), "compartments": sorted(wanted)})
     call.out.note("keys.exported", folder=out.absolute(), compartments=", ".join(sorted(wanted)))

@@ -215,11 +215,21 @@ def publish(
         "en" if language == "en" else "zh", policy.hash, _today().isoformat(), _applies_to(call) or PROFILES
     )
     kept = publishing.retention(builtin(), policy.schema.kinds, page)
-    rows = registered(policy, retention=kept, recipients={})
+    rows = registered(policy, retention=kept, recipients=_recipients(call))
     path.write_bytes(publishing.render(rows, page, form))
     if call.out.json:
         call.out.document({"file": str(path), "purposes": len(rows), "policy": policy.hash})
     call.out.note("policy.published", purposes=len(rows), file=path)
+
+
+def _recipients(call: Call) -> dict[str, list[str]]:
+    """The agencies under contract for each purpose (PIPL 17 ¶1, 21); none where there is no vault."""
+    from vault.engaging import recipients
+
+    if not (call.folder / "vault.toml").exists():
+        return {}
+    with call.open() as vault:
+        return recipients(vault.tenancy(call.tenant).journal.registry(), _today())
 
 
 def _applies_to(call: Call) -> tuple[str, ...]:

@@ -175,7 +175,12 @@ class Vault:
         return self.begin_tenant(tenant, f"first principal of {tenant}")
 
     def export_keys(
-        self, identity: Identity, folder: Path, compartments: frozenset[str], passphrase: str | None = None
+        self,
+        identity: Identity,
+        folder: Path,
+        compartments: frozenset[str],
+        passphrase: str | None = None,
+        request: str | None = None,
     ) -> None:
         """Write a key folder for a node that may open only some compartments (DESIGN 5, "Masked node").
 
@@ -186,14 +191,15 @@ class Vault:
             folder: A new folder.
             compartments: Must include `masked`; the node gets no index, issuer or audit private key.
             passphrase: The one that locks this node's keys, if one does; the new folder has the same.
+            request: The approval of another person, of main's `keys` for `export` and these compartments.
 
         Raises:
-            Denied: Not an admin of `main`.
+            Denied: Not an admin of `main`, or nobody else approved it (`approval_required`).
             ConfigError: The folder holds keys, or a compartment is unknown.
         """
         kept = [self.provider.tenant(tenant).subset(compartments) for tenant in self.tenants]
         detail = f"export {','.join(sorted(compartments))}"
-        self.granting(MAIN).note_keys(identity, detail)
+        self.granting(MAIN).note_keys(identity, detail, request)
         who = Who(actor=identity.principal, role="admin", purpose="administration")
         for tenant in set(self.tenants) - {MAIN}:
             self.tenancy(tenant).journal.log(Happening(kind="key", who=who, whom=Whom(detail=detail)))

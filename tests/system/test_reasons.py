@@ -150,9 +150,12 @@ def _spent(scene: Scene) -> str:
 @provokes("audience_denied")
 def _elsewhere(scene: Scene) -> str:
     token = scene.token("legal", "legal_action", audience=frozenset({"clear"}))
-    scene.made.vault.export_keys(scene.made.identity, scene.made.outside / "masked", frozenset({"masked"}))
-
-    with Vault.open(scene.made.folder, keys=scene.made.outside / "masked", clock=scene.made.clock) as node:
+    granting, admin = scene.made.vault.granting(), scene.made.identity
+    request = granting.ask(admin, "keys", ("export masked",), reason="another node")
+    granting.approve(scene.person("approver"), request.id)
+    folder = scene.made.outside / "masked"
+    scene.made.vault.export_keys(admin, folder, frozenset({"masked"}), request=request.id)
+    with Vault.open(scene.made.folder, keys=folder, clock=scene.made.clock) as node:
         seen = node.reading().read(token, IDS[:1])
     return seen.errors[0].code
 
