@@ -115,6 +115,7 @@ def tree(tokens: Iterator[tuple[str, Any]], piece: tuple[str, Any], depth: int =
     return members if named else list(members.values())
 
 
+@functools.lru_cache(maxsize=1024)  # pure, and nobody changes what it gives
 def read_object(raw: bytes) -> dict[str, Any]:
     """One JSON object and nothing after it (1). A byte order mark is no token."""
     try:

@@ -224,7 +224,7 @@ def effective(chain: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "max_uses": claims.get("max_uses"),
             "expires": claims["exp"] * SECOND,
-            "ticket": claims.get("ticket"),
+            "ticket": claims.get("ticket", ""),
             "holder": to_base64(jwk(claims["cnf"]["jwk"])),
         }
         for text, claims in chain
@@ -236,7 +236,7 @@ def effective(chain: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         "purpose": first["purpose"],
         "policy": first["pol"],
         "issued": first["iat"] * SECOND,
-        "ticket": first.get("ticket"),
+        "ticket": first.get("ticket", ""),
         "actions": sorted(actions or ()),
         "audience": sorted(audience or ()),
         "fields": fields,
@@ -340,6 +340,6 @@ def check_proof(
     need(type(claims["iat"]) is int and isinstance(claims["htm"], str), "6: iat or htm")
     need(re.fullmatch("[A-Z]{1,32}", claims["htm"]) and claims["htm"] == method, "6: another method")
     need(normal(claims["htu"]) == normal(url.partition("#")[0].partition("?")[0]), "6: another URL")
-    need(abs(now - claims["iat"] * SECOND) <= window, "6: too old, or of the future")
+    need(abs(now - claims["iat"] * SECOND) <= min(window, WINDOW), "6: too old, or of the future")
     need(claims["ath"] == hash64(token.encode()) and claims["bh"] == hash64(body), "6: another token or body")
     return hashlib.sha256(holder + unbase64(claims["jti"], 16)).hexdigest()
