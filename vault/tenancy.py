@@ -237,9 +237,17 @@ class Tenancy(Grounds):
             anchors=facts.anchors,
             case=case,
             region=self.config.settings.region,
-            contract=True,
+            contract=self._contract_runs(),
             approved=approved,
         )
+
+    def _contract_runs(self) -> bool:
+        """Whether the contract under which the records are here runs, by the registry seen last."""
+        registry, day = self.journal.recent(), self.today()
+        known = registry.derived.get("placement")
+        if known is None or known[0] != day:
+            known = registry.derived["placement"] = (day, not self.contract_over(registry, day))
+        return bool(known[1])
 
     def decide(
         self,

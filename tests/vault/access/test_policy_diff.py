@@ -94,7 +94,7 @@ source = "PIPL 38 [V]"
 [conditions.assessed]
 test = "pipia"
 source = "PIPL 55 [V]"
-[approvals.export]
+[approvals.handover]
 quorum = 2
 by = ["legal"]
 hours = 48
@@ -136,7 +136,7 @@ WHO = "collector + repayment_reminder:"
         (("hours = 48", "hours = 49"), "approval of export: stands for 49 hours (was 48)", set()),
         (("rows = 1000", "rows = 1001"),
          "approval of bulk_read: is asked for past 1001 records a day (was 1000)", set()),
-        (('[approvals.export]\nquorum = 2\nby = ["legal"]\nhours = 48', ""),
+        (('[approvals.handover]\nquorum = 2\nby = ["legal"]\nhours = 48', ""),
          "approval of export: is no longer asked for", set()),
         (("minutes = 60", "minutes = 90"), "break-glass: lasts 90 minutes (was 60)", {"legal_action"}),
         (("review_hours = 72", "review_hours = 96"),
