@@ -80,7 +80,10 @@ def test_the_whole_of_it_loads() -> None:
         (("basis = 2", 'basis = 2\npipia = { id = "P-1" }'), "file"),
         (("basis = 2", 'basis = 2\nlegal_basis_until = "soon"'), "file"),
         (("[approvals.handover]", "[approvals.handovers]"), "approvals.handovers"),
-        (("[approvals.handover]\nquorum = 1", "[approvals.handover]\nquorum = 0"), "approvals.handover.quorum"),
+        (
+            ("[approvals.handover]\nquorum = 1", "[approvals.handover]\nquorum = 0"),
+            "approvals.handover.quorum",
+        ),
         (('by = ["legal"]\nhours', "by = []\nhours"), "approvals.handover.by"),
         (('by = ["legal"]\nhours', 'by = ["boss"]\nhours'), "approvals.handover.by"),
         (("\nhours = 72", "\nhours = 0"), "approvals.handover.hours"),
