@@ -60,7 +60,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "请于次日（北京时间）继续；当日已查询过的值仍可再查",
     ),
     "hint.contract_ended": (
-        "renewed? cvault tenant contract, or of an agency cvault agency contract; else: cvault retention plan",
+        "renewed? cvault tenant contract, of an agency cvault agency contract; else: cvault retention plan",
         "如已续约：cvault tenant contract，委外机构：cvault agency contract；否则：cvault retention plan",
     ),
     "hint.case_closed": (

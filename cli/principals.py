@@ -170,8 +170,8 @@ def list_(call: Call) -> None:
         [messages.text(f"column.{name}") for name in shown],
         [
             (row["principal"], row["name"], messages.text(f"sort.{row['sort']}"),
-             names.get(row["agency"], ""), _roles(row), _attested(row, day), _yes(on=row["staff_number"]), _yes(on=row["disabled"]),
-             row["added"], names.get(row["by"], row["by"]))
+             names.get(row["agency"], ""), _roles(row), _attested(row, day), _yes(on=row["staff_number"]),
+             _yes(on=row["disabled"]), row["added"], names.get(row["by"], row["by"]))
             for row in items
         ],
     )  # fmt: skip
