@@ -1,4 +1,4 @@
-"""Agencies on the command line: a contract bounds them, its end or a seal stops them, a return is demanded."""
+"""Agencies on the command line: a contract bounds them, its end or a seal stops them, a return is owed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def row(desk: Desk) -> dict[str, object]:
 def test_a_sealed_agency_gets_nothing_until_another_lets_it_go_on(desk: Desk) -> None:
     """The read after the seal is 3; to lift it takes a request that somebody else approved."""
     agency = engaged(desk)
-    placed(desk, agency)
+    placed(desk, "sun")
     token = desk.token("sun", *CALLS)
     assert reads(desk, token).code == 0
     assert desk("dpo", "agency", "seal", agency, "--reason", "complaints").json["sealed"]
@@ -71,7 +71,7 @@ def test_a_sealed_agency_gets_nothing_until_another_lets_it_go_on(desk: Desk) ->
 def test_an_ended_contract_stops_the_next_read_and_leaves_a_debt(desk: Desk) -> None:
     """After the last day 3; the attestation is due, then recorded; before the end there is none to give."""
     agency = engaged(desk)
-    placed(desk, agency)
+    placed(desk, "sun")
     token = desk.token("sun", *CALLS)
     assert reads(desk, token).code == 0
     returned = ("agency", "returned", agency, "--on", str(NOW), "--reference", "HX-3")
@@ -113,7 +113,7 @@ def test_the_list_is_one_that_operations_can_read(desk: Desk) -> None:
 def test_a_contract_bounds_what_is_seen_and_who_belongs(desk: Desk) -> None:
     """Fields it doesn't name are HIDDEN; an agency's people hold nothing of the house's; bad days are 2."""
     agency = engaged(desk, **{"--fields": "name=masked"})
-    placed(desk, agency)
+    placed(desk, "sun")
     fields = reads(desk, desk.token("sun", *CALLS)).json["items"][0]["fields"]
     assert {name for name, field in fields.items() if field["view"] != "HIDDEN"} == {"name"}
     add = ("principal", "add", "--name", "x", "--role", "legal", "--agency", agency)
@@ -129,7 +129,7 @@ def test_a_contract_bounds_what_is_seen_and_who_belongs(desk: Desk) -> None:
 def test_a_disabled_agency_takes_its_people_with_it(desk: Desk) -> None:
     """From the next read on, none of them gets anything."""
     agency = engaged(desk)
-    placed(desk, agency)
+    placed(desk, "sun")
     token = desk.token("sun", *CALLS)
     assert desk("admin", "principal", "disable", agency).code == 0
     assert reads(desk, token).error["code"] == "token_revoked"
