@@ -10,8 +10,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "请补签或重新培训后登记：cvault principal attest；过期项见 cvault principal list",
     ),
     "hint.contact_state": (
-        "the person has died; heirs and executors are met by the legal desk (PIPL 49)",
-        "当事人已故；继承人与遗产管理人由法务处理（个人信息保护法第49条）",
+        "what is on file of the person rules it out, such as a death; ask the data protection officer",
+        "当事人的登记状态（如已故）不允许此操作；请联系个人信息保护负责人",
     ),
     "hint.contact_refused": (
         "the person wants no contact, and that stands; ask the data protection officer",

@@ -23,6 +23,16 @@ Asked = Annotated[
     str | None,
     typer.Option("--request", metavar="REQUEST", help="The approval, where the policy asks for one."),
 ]
+Place = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Its principal file (0600) [DIR/NAME.principal]."),
+]
+Enrolled = Annotated[
+    Path | None,
+    typer.Option(
+        "--candidate", metavar="FILE", help="What `principal new` printed: its owner keeps the key."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -69,16 +79,8 @@ def add(
     *,
     name: Annotated[str, typer.Option("--name", help="What people call it.")],
     role: Annotated[list[str], typer.Option("--role", "--roles", help="A role; repeatable, or a,b.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Its principal file (0600) [DIR/NAME.principal]."),
-    ] = None,
-    candidate: Annotated[
-        Path | None,
-        typer.Option(
-            "--candidate", metavar="FILE", help="What `principal new` printed: its owner keeps the key."
-        ),
-    ] = None,
+    out: Place = None,
+    candidate: Enrolled = None,
     sort: Annotated[
         Literal["person", "service", "agency"], typer.Option("--sort", help="What it is.")
     ] = "person",

@@ -169,8 +169,13 @@ def test_a_request_says_exactly_what_it_is_for(desk: Desk) -> None:
     assert desk("approver", "request", "list").json["items"] == []
 
 
-def test_key_export_can_be_asked_for(desk: Desk) -> None:
-    """`keys` takes free words, and says who may approve."""
+def test_keys_leave_with_a_yes_to_these_compartments(desk: Desk) -> None:
+    """`keys` takes the words of the export and says who may approve; the export uses the approval up."""
+    export = ("keys", "export", "--compartments", "masked", "--out", desk.folder.parent / "node")
+    assert desk("admin", *export).error["code"] == "approval_required"
+    request = desk.ask("admin", "keys", "--detail", "export masked")
+    desk.approve("dpo", request)
+    assert desk("admin", *export, "--request", request).code == 0
     said = desk.said("admin", "request", "open", "keys", "--detail", "export masked", "--reason", "a node")
     assert said.code == 0
     assert "approver / dpo / admin" in said.err
