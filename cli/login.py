@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from cli import messages, owed
+from cli import messages
 from cli.context import Call, command
 from cli.glass import SHORT
 from cli.output import Alarm
@@ -20,6 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def login(call: Call) -> None:
     """Prove who you are and see what you may act as, what runs out, and what waits for your yes."""
+    from cli import owed
+
     with call.open() as vault:
         known = vault.granting(call.tenant).login(call.identity(vault))
         t = vault.tenancy(call.tenant)
