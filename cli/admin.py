@@ -142,7 +142,9 @@ def demo(
     demo_command(directory, many, DEFAULT_SEED if seed is None else seed, call.out.json)
 
 
-def approve(call: Call, request: Annotated[str, typer.Argument(help="The request's id: a plan's.")]) -> None:
+def approve(
+    call: Call, request: Annotated[str, typer.Argument(help="The request's id, or a plan's.")]
+) -> None:
     """Give one's yes to somebody else's request (four eyes)."""
     with call.open() as vault:
         given = vault.granting(call.tenant).approve(call.identity(vault), request)
@@ -153,9 +155,11 @@ def approve(call: Call, request: Annotated[str, typer.Argument(help="The request
                 "what": given.what,
                 "digest": given.digest,
                 "approvals": len(given.approvals),
+                "quorum": max(1, given.quorum),
             }
         )
-    call.out.note("approved", request=given.id, count=len(given.approvals))
+    quorum = max(1, given.quorum)
+    call.out.note("approved", request=given.id, count=len(given.approvals), quorum=quorum)
 
 
 def tenant_add(

@@ -13,15 +13,19 @@ import typer
 
 from cli import (
     admin,
+    agencies,
     amending,
+    glass,
     handovers,
     holds,
     imports,
     log,
+    login,
     migrate,
     policy,
     principals,
     records,
+    requests,
     retention,
     schema,
     status,
@@ -50,11 +54,14 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_shared_options())
-    for part in (imports, amending, records, status, admin):
+    for part in (imports, amending, records, status, admin, login):
         part.register(app)
     groups = (
         ("token", "Purpose tokens: issue, narrow, show, revoke.", tokens),
         ("principal", "Who may act.", principals),
+        ("agency", "Agencies: contracts, ends, what they owe.", agencies),
+        ("request", "What needs another person's yes.", requests),
+        ("glass", "Break-glass: a role in need, an alarm, a review.", glass),
         ("policy", "Which role sees what, and why.", policy),
         ("log", "The access log: ask, verify, prove.", log),
         ("migrate", "A live table: move it in, prove that it arrived.", migrate),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_TEXTS: Final[dict[str, tuple[str, str]]] = {
+from cli.messages_powers import TEXTS
+
+_TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),
     "hint": ("hint", "提示"),
     "hint.not_found": (
@@ -58,8 +60,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "请于次日（北京时间）继续；当日已查询过的值仍可再查",
     ),
     "hint.contract_ended": (
-        "if it was renewed: cvault tenant contract; if not, its data has to go: cvault retention plan",
-        "如已续约，请登记：cvault tenant contract；否则应删除其数据：cvault retention plan",
+        "renewed? cvault tenant contract, of an agency cvault agency contract; else: cvault retention plan",
+        "如已续约：cvault tenant contract，委外机构：cvault agency contract；否则：cvault retention plan",
     ),
     "hint.case_closed": (
         "its work is done; if it goes on, whoever leads cases opens it again",
@@ -222,7 +224,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已添加租户 {tenant}，其首个主体的密钥在 {file}",
     ),
     "tenant.contract": ("The contract is recorded.", "委托合同已登记。"),
-    "approved": ("Approved: {request} ({count} approvals)", "已批准：{request}（共 {count} 人）"),
+    "approved": (
+        "Your yes is on {request}: {count} of {quorum}",
+        "你已批准 {request}：{count} / {quorum} 人",
+    ),
     "policy.sound": ("The policy can be used.", "策略可以使用。"),
     "policy.tested": ("{passed} tests passed, {failed} failed", "{passed} 项测试通过，{failed} 项失败"),
     "policy.published": ("{purposes} purposes written to {file}", "已将 {purposes} 项处理目的写入 {file}"),
@@ -323,6 +328,7 @@ _CODES: Final = {
     "region_denied": "所在地区不允许此操作",
     "quiet_hours": "当前时段不允许此操作",
     "delegation_denied": "不得转授",
+    "attestation_expired": "保密承诺或培训未登记，或已过期",
 }
 """Error codes in Chinese; for any other code the English message is shown."""
 

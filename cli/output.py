@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     import rich.progress
     from rich.console import Console
 
+_LOUD: Final = "bold red"
 WIDE: Final = 200
 """Columns of a table that goes to a file or pipe: wide enough that nothing is cut."""
 
 Cell = object
+
+
+class Alarm(str):
+    """A table's cell that must be seen first: bold red where colours are allowed."""
+
+    __slots__ = ()
 
 
 def program() -> str:
@@ -52,6 +59,14 @@ class Output:
         if not self.json:
             typer.echo(_printable(messages.text(key, **parts)), err=True)
 
+    def banner(self, key: str, **parts: object) -> None:
+        """Say what nobody may overlook, on stderr, bold red where allowed; nothing with `--json`."""
+        if not self.json:
+            from rich.text import Text
+
+            said = Text(_printable(messages.text(key, **parts)), style=_LOUD)
+            _console(stderr=True).print(said, soft_wrap=True)
+
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
         """Print a table to stdout."""
         from rich.table import Table
@@ -61,7 +76,15 @@ class Output:
         for name in titles:
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_printable("" if cell is None else str(cell))) for cell in row))
+            table.add_row(
+                *(
+                    Text(
+                        _printable("" if cell is None else str(cell)),
+                        style=_LOUD if isinstance(cell, Alarm) else "",
+                    )
+                    for cell in row
+                )
+            )
         _console(stderr=False).print(table)
 
     def error(self, error: VaultError) -> None:
