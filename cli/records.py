@@ -136,20 +136,8 @@ def _in_batches(
     as_of: int | None,
     request: str | None,
 ) -> Disclosure:
-    """As many requests as the library's limit asks for; each is one use of the token.
-
-    Raises:
-        Invalid: More than one would be needed, and an approval serves one.
-    """
+    """As many requests as the library's limit asks for; each is one use of the token."""
     from vault.reading import MAX_BATCH
-
-    if request is not None and len(ids) > MAX_BATCH:
-        raise Invalid(
-            f"an approval serves one read, of {MAX_BATCH} records at most",
-            code="invalid_batch",
-            field="request",
-            remedy="split the list, and ask for an approval of each part",
-        )
 
     items: list[Shown] = []
     errors: list[ItemError] = []

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
-from vault.approvals import demand_for
+from vault.approvals import demand_for, spent
 from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, VaultError
@@ -124,7 +122,7 @@ class Gate:
             rows=shown,
         )
         if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+            page.put(spent(found, page.now, shown if what == BULK else 0))
 
     # --- cases ----------------------------------------------------------------------------------------
 
