@@ -171,7 +171,7 @@ def demand_for(  # noqa: PLR0913 - what is asked and all it is compared with
 
 
 def spent(request: Request, now: int, rows: int = 0) -> Request:
-    """A request once it was used: up at once, or, where it allows rows, when they are or an hour has passed."""
+    """A request once it was used: up at once, or, with rows left of those it allows, within the hour."""
     out = request.spent + rows
     if rows and out < request.rows:
         return msgspec.structs.replace(
