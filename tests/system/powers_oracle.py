@@ -1,8 +1,8 @@
 """What may be seen at an instant, as the design says it: the oracle beside the vault in test_powers.
 
-Written from the design's words and from the policy file as data; nothing here calls the vault. Every answer is
-a pair: the most that may be shown (more is a violation), and the least that must be, where the words leave no
-room. Where a rule's words can be read in two ways the pair is apart, and a comment says why.
+Written from the design's words and from the policy file as data; nothing here calls the vault. Every answer
+is a pair: the least that must be shown, and the most that may be (more is a violation). Where a rule's words
+can be read in two ways the two are apart, and a comment says why.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Token:
 
 @dataclass
 class Ask:
-    """A request for another's yes."""
+    """A request for another's yes; `spoilt`: it came with a read that may not have needed it."""
 
     id: str
     what: str
@@ -130,6 +130,7 @@ class Ask:
     yes: list[str] = field(default_factory=list)
     refused: bool = False
     used: bool = False
+    spoilt: bool = False
 
 
 class Rules:
@@ -200,13 +201,18 @@ class Oracle:
         self.dead: dict[str, date] = {}
         self.withdrew: dict[str, date] = {}
         self.asks: dict[str, Ask] = {}
-        self.seen: dict[tuple[str, str, date], list[str]] = {}
+        self.seen: dict[tuple[str, str, date], list[tuple[str, bool]]] = {}
         self.looked: dict[tuple[str, str, date], list[str]] = {}
 
     @property
     def rules(self) -> Rules:
         """The policy in force."""
         return self.policies[self.policy]
+
+    def names(self, kind: str) -> set[str]:
+        """The fields of a kind that any policy shows to anybody."""
+        kinds = [g.get("kinds", {}).get(kind, {}) for rules in self.policies for g in rules.file["grants"]]
+        return {name for shown in kinds for names in shown.values() for name in names}
 
     def put_policy(self, number: int, hashes: Sequence[str], now: int) -> None:
         """A file is in the folder of a vault that opens: narrower holds at once, wider takes a yes.
@@ -246,7 +252,7 @@ class Oracle:
     # --- who stands behind a token --------------------------------------------------------------------
 
     def chain(self, token: Token) -> list[Person]:
-        """Who a token passed through: its principal, and everybody whose key, of now or before, a link names."""
+        """Who a token passed through: its principal, and whoever has or had a key that a link names."""
         passed = [self.people[token.principal]]
         for step in token.steps[1:]:
             passed += [p for p in self.people.values() if step.key in p.keys and p is not passed[-1]]
@@ -263,17 +269,14 @@ class Oracle:
             why.add("token_revoked")
         if any(now >= step.ends for step in token.steps):
             why.add("token_expired")
+        if any(step.depth < len(token.steps) - 1 - at for at, step in enumerate(token.steps)):
+            why.add("token_invalid")
         if not (token.glass or passed[0].holds(token.role, day)):
             why.add("role_denied")
         asked = self.rules.file["roles"][token.role].get("attestations", ())
         if any(p.attested.get(kind, date.min) < day for p in passed for kind in asked):
             why.add("attestation_expired")
-        for agency in {p.agency for p in passed if p.agency}:
-            deal = self.deals.get(agency)
-            if deal is None or deal.sealed or not deal.starts <= day <= deal.ends:
-                why.add("contract_ended")
-            elif token.purpose not in deal.purposes:
-                why.add("purpose_denied")
+        why |= {w for p in passed if p.agency for w in self.engaged(p.agency, token.purpose, day)}
         if any(a.agency and b.agency != a.agency for a, b in itertools.pairwise(passed)):
             why.add("delegation_denied")
         if token.issued < self.voided.get(token.purpose, 0):
@@ -281,6 +284,13 @@ class Oracle:
         if not self.rules.grants(token.role, token.purpose):
             why.add("purpose_denied")
         return why
+
+    def engaged(self, agency: str, purpose: str, day: date) -> set[str]:
+        """Why an agency gets nothing for a purpose on a day; empty if its contract covers it."""
+        deal = self.deals.get(agency)
+        if deal is None or deal.sealed or not deal.starts <= day <= deal.ends:
+            return {"contract_ended"}
+        return set() if purpose in deal.purposes else {"purpose_denied"}
 
     def refused(self, token: Token, action: str, now: int) -> set[str]:
         """Why a request is refused as a whole; empty if it may pass."""
@@ -319,8 +329,8 @@ class Oracle:
         placed = actor.sort == "agency" and self.people[holder].agency == actor.id
         return holder in {actor.id, actor.agency} or placed
 
-    def span(self, token: Token, record: Held, name: str, now: int, covered: Span) -> Span:
-        """The least and the most of a field; `covered` is whether an approval covers a minor, at least and at most."""
+    def span(self, token: Token, record: Held, name: str, now: int, *, covered: bool) -> Span:
+        """The least and the most of a field; `covered` is whether an approval covers a minor."""
         rules = self.rules
         if not self.in_reach(token, record):
             return NOTHING
@@ -328,7 +338,8 @@ class Oracle:
             return NOTHING
         low = high = View.HIDDEN
         for grant, shown in rules.views(token.role, token.purpose, record.kind):
-            holds = [self.met(test, token, record, now, covered) for test in rules.tests(grant, token.purpose)]
+            tests = rules.tests(grant, token.purpose)
+            holds = [self.met(test, token, record, now, covered=covered) for test in tests]
             view = min(shown.get(name, View.HIDDEN), self.ceiling(token, name))
             if all(least for least, _ in holds):
                 low = max(low, view)
@@ -336,7 +347,7 @@ class Oracle:
                 high = max(high, view)
         return low, high
 
-    def met(self, test: str, token: Token, record: Held, now: int, covered: Span) -> tuple[bool, bool]:
+    def met(self, test: str, token: Token, record: Held, now: int, *, covered: bool) -> tuple[bool, bool]:
         """Whether a condition holds for certain, and whether it may be said to."""
         day = day_of(now)
         match test:
@@ -354,18 +365,17 @@ class Oracle:
                     return True, True
                 born = record.born.replace(year=record.born.year + ADULT)
                 # Of age on the birthday or on the day after it: the first day on which it is certain
-                return day > born or bool(covered[0]), day >= born or bool(covered[1])
+                return day > born or covered, day >= born or covered
             case _:
                 raise AssertionError(test)
         return fine, fine
 
-    def cover(self, token: Token, ids: Sequence[str], ask: Ask | None, now: int) -> Span:
-        """Whether an approval covers the minors among these records: certainly, and possibly."""
+    def covers(self, token: Token, ids: Sequence[str], ask: Ask | None, now: int) -> bool:
+        """Whether an approval covers the minors among exactly these records."""
         if ask is None or ask.what != "minors" or not self.counts(ask, now):
-            return NOTHING
-        if self.actor(token).id != ask.by or ask.purpose not in {"", token.purpose}:
-            return NOTHING
-        return (View.CLEAR, View.CLEAR) if ask.about == tuple(sorted(ids)) else NOTHING
+            return False
+        mine = self.actor(token).id == ask.by and ask.purpose in {"", token.purpose}
+        return mine and ask.about == tuple(sorted(ids))
 
     def bulk(self, token: Token, shown: Sequence[str], ask: Ask | None, now: int) -> tuple[bool, bool]:
         """Whether as many records may certainly be shown on this day, and whether they possibly may."""
@@ -376,8 +386,9 @@ class Oracle:
         good = ask is not None and ask.what == "bulk_read" and self.counts(ask, now)
         if ask is not None and good:
             good = (ask.by, ask.purpose) == (self.actor(token).id, token.purpose) and ask.rows >= len(shown)
-        # Records or readings of them: the words leave open which, so one record seen twice may count once
-        return len(before) + len(shown) <= most or good, len({*before, *shown}) <= most or good
+        # Records or readings of them, with those under an approval or without: the words leave it open.
+        fewest = {record for record, approved in before if not approved}
+        return len(before) + len(shown) <= most or good, len({*fewest, *shown}) <= most or good
 
     def lookups(self, token: Token, kind: str, name: str, value: str, now: int) -> tuple[bool, bool]:
         """Whether a value may certainly be looked for, and whether it possibly may."""
