@@ -1,7 +1,7 @@
 """Everything by which powers change: people, agencies, cases, requests, glass, facts, policy, time.
 
-Each rule does something to the vault and, if it was done, the same to the oracle; whether it could be done must
-be as the oracle says.
+Each rule does something to the vault and, if it was done, the same to the oracle; whether it could be done
+must be as the oracle says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from system.powers_world import CASES, HASHES, LONG, POLICIES, STAFF, World, add
 
 from vault.access.tokens import Credential
 from vault.granting import Identity
+from vault.ledger.powers import Glass
 
 MINUTE: Final = 60_000_000
 AGENCIES: Final = ("east", "west")
@@ -35,7 +36,7 @@ class Acts(RuleBasedStateMachine):
         self.world: World = world().copy()
         self.oracle = self.world.oracle
         self.tokens: list[tuple[Credential, Token]] = []
-        self.glasses: list[tuple[Token, int, bool]] = []
+        self.glasses: list[tuple[Token, str, int, bool]] = []
 
     def teardown(self) -> None:
         """Close it and take the folder away."""
@@ -229,7 +230,7 @@ class Acts(RuleBasedStateMachine):
     def work_cases(self, cases: set[str], number: int, what: str) -> None:
         """Cases are opened, assigned, recalled, closed."""
         room, numbers = self.world.made.vault.casework(), sorted(cases)
-        token, to = self.staff("desk"), self.world.id(self.name(number))
+        token, to = self.staff("desk", "administration"), self.world.id(self.name(number))
         act = {
             "open": lambda: room.open_cases(token, numbers, reason="t"),
             "assign": lambda: room.assign(token, numbers, to, reason="t"),
@@ -374,12 +375,12 @@ class Acts(RuleBasedStateMachine):
             Step(key=b"", ends=ends, actions=self.oracle.rules.actions("legal", "legal_action"))
         )
         overdue = any(
-            g.principal == person.id and self.now >= due and not seen for g, due, seen in self.glasses
+            g.principal == person.id and self.now >= due and not seen for g, _, due, seen in self.glasses
         )
         may = any(person.holds(role, self.today()) for role in wider) and not overdue
         may = may and not self.oracle.standing(token, self.now)
         held = person.holds("legal", self.today())
-        made: list[Credential] = []
+        made: list[tuple[Credential, Glass]] = []
 
         def call() -> None:
             made.append(
@@ -390,20 +391,21 @@ class Acts(RuleBasedStateMachine):
 
         allowed = False if not may and not held else None if held else True
         if tried(call, allowed=allowed, what="break glass"):
-            self.tokens.append((made[0], token))
-            self.glasses.append((token, self.now + spec["review_hours"] * 60 * MINUTE, False))
+            self.tokens.append((made[0][0], token))
+            self.glasses.append((token, made[0][1].id, self.now + spec["review_hours"] * 60 * MINUTE, False))
 
     @precondition(lambda self: self.glasses)
     @rule(which=pick)
     def review(self, which: int) -> None:
         """Somebody else looks at it."""
         at = which % len(self.glasses)
-        token, due, seen = self.glasses[at]
-        kept = [g for g in self.granting.glasses(self.world.keys["dpo"]) if not g.reviewed]
-        mine = [g for g in kept if g.principal == token.principal and g.since == token.issued]
-        if mine and not seen:
-            self.granting.review_glass(self.world.keys["dpo"], mine[0].id, justified=True, finding="t")
-            self.glasses[at] = (token, due, True)
+        token, ident, due, seen = self.glasses[at]
+
+        def call() -> None:
+            self.granting.review_glass(self.world.keys["dpo"], ident, justified=True, finding="t")
+
+        if tried(call, allowed=not seen, what="review"):
+            self.glasses[at] = (token, ident, due, True)
 
     # --- policy and time ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from system.powers_acts import Acts
 from system.powers_check import MET, NAMES, Asked, ask_room, cases_of, entered, hold, tried
 from system.powers_oracle import Step, Token
@@ -61,6 +61,23 @@ class PowersMachine(Acts):
 
     # --- tokens ---------------------------------------------------------------------------------------
 
+    @initialize(start=st.booleans())
+    def begin(self, *, start: bool) -> None:
+        """Most histories begin with open cases, two agencies that have some, and a few tokens."""
+        if not start:
+            return
+        room, token = self.world.made.vault.casework(), self.staff("desk", "administration")
+        room.open_cases(token, list(CASES), reason="t")
+        for name, numbers in (("east", CASES[:2]), ("east one", CASES[2:3]), ("west one", CASES[3:])):
+            room.assign(token, list(numbers), self.world.id(name), reason="t")
+            for number in numbers:
+                self.oracle.cases[number].holder = self.world.id(name)
+        for case in CASES:
+            self.oracle.cases[case].state = "open"
+        for name in ("finn", "west one", "line", "lois", "east one", "anna"):
+            role = sorted(self.person(name).roles)[0]
+            self.new_token(name, role, PURPOSES[role][-1 if name == "finn" else 0], 12 * 60, {}, 2)
+
     @rule(
         number=pick,
         other=pick,
@@ -88,22 +105,25 @@ class PowersMachine(Acts):
         if role not in PURPOSES:
             return
         purpose = PURPOSES[role][other % len(PURPOSES[role])]
-        kept = {} if plain else limits
+        self.new_token(name, role, purpose, minutes, {} if plain else limits, depth)
+
+    def new_token(
+        self, name: str, role: str, purpose: str, minutes: int, limits: dict[str, Any], depth: int
+    ) -> None:
+        """Ask for a token, which is issued if nothing stands against it."""
+        person = self.person(name)
         token = Token(person.id, role, purpose, self.now, [])
         bound = self.oracle.rules.bound(role, purpose)
-        own = cases_of(self.oracle, person.id)
-        named = kept.get("cases", own if bound else None)
+        named = limits.get("cases", cases_of(self.oracle, person.id) if bound else None)
         actions = self.oracle.rules.actions(role, purpose)
-        token.steps.append(
-            Step(
-                key=b"", ends=self.now + minutes * MINUTE, fields=kept.get("fields"), cases=named,
-                uses=kept.get("max_uses"), depth=depth,
-                actions=actions & kept["actions"] if "actions" in kept else actions,
-            )
+        step = Step(
+            key=b"", ends=self.now + minutes * MINUTE, fields=limits.get("fields"), cases=named,
+            uses=limits.get("max_uses"), depth=depth, actions=actions & limits.get("actions", actions),
         )  # fmt: skip
+        token.steps.append(step)
         why = self.oracle.standing(token, self.now)
-        empty = not token.steps[0].actions or (bound and not named)
-        asked = Limits(ttl_us=minutes * MINUTE, depth=depth, **kept)
+        empty = not step.actions or (bound and not named)
+        asked = Limits(ttl_us=minutes * MINUTE, depth=depth, **limits)
 
         def call() -> None:
             made = self.granting.issue(self.world.keys[name], role=role, purpose=purpose, limits=asked)
@@ -185,7 +205,7 @@ class PowersMachine(Acts):
     ) -> None:
         """Records by a token, now and then with a request, whether it fits or not."""
         credential, token = self.chosen(number)
-        ids = self.records(numbers)
+        ids = self.records([n | 1 for n in numbers] if fields else numbers)
         names = tuple(fields) if fields else None
         actor = self.oracle.actor(token).id
         asks = [
