@@ -96,6 +96,8 @@ def hold(world: World, asked: Asked, got: Got) -> None:
         not why and certain and not any(s.uses is not None and s.tried >= s.uses for s in asked.token.steps)
     )
     least = [i for i, span in spans.items() if any(low for low, _ in span.values())]
+    # What the caller may see nothing of, whatever it is, refuses the whole request: the caller could know
+    sure = sure and (len(least) == len(spans) or got.denied not in {"field_denied", "role_denied"})
     if sure and oracle.bulk(asked.token, least, asked.ask, asked.now)[0]:
         for ident in least:
             assert ident in shown, f"not shown: {got.denied or _codes(got, ident)}"

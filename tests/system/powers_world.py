@@ -173,8 +173,9 @@ def _load(on: World, row: dict[str, str]) -> None:
         if ident in known:
             continue
         held = Held(ident, kind, subject, frozenset({number}), {})
-        if kind == "borrower":
+        if kind in {"borrower", "loan"}:  # a minor's data are all that is held of them
             held.born = date.fromisoformat(born)
+        if kind == "borrower":
             held.values = {"phone": row["手机"], "id_number": row["证件号"], "bank_card": row["银行卡号"]}
             held.values |= {"name": row["客户姓名"]}
             on.rows[ident] = row
