@@ -98,13 +98,24 @@ def hold(world: World, asked: Asked, got: Got) -> None:
     least = [i for i, span in spans.items() if any(low for low, _ in span.values())]
     # What the caller may see nothing of, whatever it is, refuses the whole request: the caller could know
     sure = sure and (len(least) == len(spans) or got.denied not in {"field_denied", "role_denied"})
+    sure = sure and (asked.ask is None or _fits(oracle, asked, least))
     if sure and oracle.bulk(asked.token, least, asked.ask, asked.now)[0]:
         for ident in least:
-            assert ident in shown, f"not shown: {got.denied or _codes(got, ident)}"
+            what = f"{asked.action} {asked.token.role} {asked.token.purpose} {oracle.records[ident].kind}"
+            assert ident in shown, f"not shown: {what}: {got.denied or _codes(got, ident)}"
             _no_less(shown[ident], spans[ident])
     elif got.denied and why:
         MET["refused, and the reason is the oracle's"] += got.denied in why
     _count(oracle, asked, shown)
+
+
+def _fits(oracle: Oracle, asked: Asked, shown: list[str]) -> bool:
+    """Whether the approval that came with a read is one for it: another may spoil it."""
+    bulk = asked.ask is not None and asked.ask.what == "bulk_read"
+    if bulk and asked.ask is not None:
+        mine = asked.ask.by == oracle.actor(asked.token).id and asked.ask.purpose == asked.token.purpose
+        return mine and oracle.counts(asked.ask, asked.now) and asked.ask.rows >= len(shown)
+    return oracle.covers(asked.token, asked.ids, asked.ask, asked.now)
 
 
 def _codes(got: Got, ident: str) -> list[str]:

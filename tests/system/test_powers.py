@@ -115,7 +115,10 @@ class PowersMachine(Acts):
         person = self.person(name)
         token = Token(person.id, role, purpose, self.now, [])
         bound = self.oracle.rules.bound(role, purpose)
-        named = limits.get("cases", cases_of(self.oracle, person.id) if bound else None)
+        own = cases_of(self.oracle, person.id)
+        if bound and any(self.oracle.cases[n].holder != person.id for n in own):
+            limits = {"cases": own, **limits}  # those of its agency have to be asked for
+        named = limits.get("cases", own if bound else None)
         actions = self.oracle.rules.actions(role, purpose)
         step = Step(
             key=b"", ends=self.now + minutes * MINUTE, fields=limits.get("fields"), cases=named,
@@ -184,7 +187,7 @@ class PowersMachine(Acts):
     def ask(self, asked: Asked) -> None:
         """Ask the reading room, hold what comes against the oracle, and the log against both."""
         asked.now = self.now
-        if self.auditor is None or self.now - self.auditor[0] > 30 * MINUTE:
+        if self.auditor is None or self.now - self.auditor[0] > 5 * MINUTE:
             self.auditor = self.now, self.staff("audit")
         got = ask_room(self.world, asked)
         hold(self.world, asked, got)
