@@ -35,6 +35,7 @@ class Acts(RuleBasedStateMachine):
         super().__init__()
         self.world: World = world().copy()
         self.oracle = self.world.oracle
+        self.file = self.oracle.policy
         self.tokens: list[tuple[Credential, Token]] = []
         self.glasses: list[tuple[Token, str, int, bool]] = []
 
@@ -204,6 +205,7 @@ class Acts(RuleBasedStateMachine):
         if tried(lambda: self.granting.seal(self.admin, self.world.id(name), "t"), allowed=None, what="seal"):
             self.oracle.deals[self.world.id(name)].sealed = True
 
+    @precondition(lambda self: any(deal.sealed for deal in self.oracle.deals.values()))
     @rule(name=st.sampled_from(AGENCIES))
     def unseal(self, name: str) -> None:
         """It goes on, if somebody else said yes."""
@@ -263,6 +265,7 @@ class Acts(RuleBasedStateMachine):
         noted = self.oracle.dead if fact == "deceased" else self.oracle.withdrew
         noted[record.subject] = self.today(days)
 
+    @precondition(lambda self: any(ask.what == "unrestrict" for ask in self.oracle.asks.values()))
     @rule()
     def unrestrict(self) -> None:
         """A restricted record is used again, if somebody else said yes."""
@@ -412,19 +415,18 @@ class Acts(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2))
     def change_policy(self, number: int) -> None:
         """Another file in the folder: narrower holds at once, wider waits for a yes."""
-        self.world.made.vault.close()
         (self.world.made.folder / "policy.toml").write_text(POLICIES[number], "utf-8")
-        self.world.made = self.world.made.reopened()
-        self.world.made.vault.tenancy("main").start()
-        self.oracle.put_policy(number, HASHES, self.now)
+        self.file = number
+        self.reopen()
         MET[f"policy {number} asked for, {self.oracle.policy} in force"] += 1
-        assert self.world.made.vault.tenancy("main").policy.hash == HASHES[self.oracle.policy]
 
     @rule()
     def reopen(self) -> None:
-        """A restart."""
+        """A restart, at which the file in the folder counts."""
         self.world.made = self.world.made.reopened()
         self.world.made.vault.tenancy("main").start()
+        self.oracle.put_policy(self.file, HASHES, self.now)
+        assert self.world.made.vault.tenancy("main").policy.hash == HASHES[self.oracle.policy]
 
     @rule(minutes=st.sampled_from([1, 1, 10, 16, 60, 60 * 13, 60 * 24]))
     def wait(self, minutes: int) -> None:

@@ -52,6 +52,7 @@ class PowersMachine(Acts):
     def __init__(self) -> None:
         super().__init__()
         self.mark = -1
+        self.turn = 0
         self.auditor: tuple[int, Credential] | None = None
 
     def chosen(self, number: int) -> tuple[Credential, Token]:
@@ -252,6 +253,21 @@ class PowersMachine(Acts):
         credential, token = self.chosen(number)
         ids = sorted(i for i, r in self.oracle.records.items() if r.kind == kind)
         self.ask(Asked(credential, token, "list", ids))
+
+    @invariant()
+    def nobody_sees_more(self) -> None:
+        """After whatever happened: a few records by one of the last tokens, by turns."""
+        self.turn += 1
+        if not self.tokens:
+            return
+        credential, token = self.tokens[-1 - self.turn * 5 % min(7, len(self.tokens))]
+        ids = self.records([self.turn, self.turn * 3, self.turn * 11][: 1 + self.turn % 3])
+        if self.turn % 6:
+            self.ask(Asked(credential, token, "read", ids))
+        else:
+            record = self.oracle.records[self.records([0, self.turn // 6])[-1]]
+            searched = ("borrower", "phone", record.values["phone"])
+            self.ask(Asked(credential, token, "find", [record.id], searched=searched))
 
     @invariant()
     def chains_only_shrink(self) -> None:
