@@ -7,7 +7,6 @@ can be read in two ways the two are apart, and a comment says why.
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -255,8 +254,17 @@ class Oracle:
         """Who a token passed through: its principal, and whoever has or had a key that a link names."""
         passed = [self.people[token.principal]]
         for step in token.steps[1:]:
-            passed += [p for p in self.people.values() if step.key in p.keys and p is not passed[-1]]
+            passed.append(next((p for p in self.people.values() if step.key in p.keys), passed[-1]))
         return passed
+
+    def handed_out(self, token: Token) -> bool:
+        """Whether an agency handed a token on outside itself, or to a key that is nobody's."""
+        passed = self.chain(token)
+        known = {key for person in self.people.values() for key in person.keys}
+        return any(
+            giver.agency and (taker.agency != giver.agency or step.key not in known)
+            for giver, taker, step in zip(passed, passed[1:], token.steps[1:], strict=False)
+        )
 
     def actor(self, token: Token) -> Person:
         """Who acts."""
@@ -277,7 +285,7 @@ class Oracle:
         if any(p.attested.get(kind, date.min) < day for p in passed for kind in asked):
             why.add("attestation_expired")
         why |= {w for p in passed if p.agency for w in self.engaged(p.agency, token.purpose, day)}
-        if any(a.agency and b.agency != a.agency for a, b in itertools.pairwise(passed)):
+        if self.handed_out(token):
             why.add("delegation_denied")
         if token.issued < self.voided.get(token.purpose, 0):
             why.add("token_revoked")
