@@ -13,12 +13,12 @@ from system.powers_world import CASES, World
 
 from vault.access.tokens import Credential
 from vault.auditing import Question
-from vault.errors import Denied, Invalid
+from vault.errors import Denied, Invalid, VaultError
 from vault.model import REASONS, ItemError, Shown, View
 
 NAMES: Final = (
-    "name", "phone", "id_number", "bank_card", "customer_no", "email", "product", "case_number", "outstanding",
-    "relation", "form", "principal",
+    "name", "phone", "id_number", "bank_card", "customer_no", "email", "product", "case_number",
+    "outstanding", "relation", "form", "principal",
 )  # fmt: skip
 """Fields that are asked for, of all kinds."""
 
@@ -198,14 +198,19 @@ def entered(world: World, asked: Asked, got: Got, token: Credential, mark: int) 
 
 
 def tried(call: Callable[[], object], *, allowed: bool | None, what: str) -> bool:
-    """Do something that changes powers; whether it was done, which must be as the oracle says (None: as may be).
+    """Do something that changes powers, and tell whether it was done.
+
+    That must be as the oracle says: `allowed` None where it has no opinion.
 
     Raises:
         AssertionError: It was done though nobody should have been able to, or refused without a reason.
     """
+    refusal: VaultError | None = None
     try:
         call()
-    except (Denied, Invalid) as refusal:
+    except (Denied, Invalid) as error:
+        refusal = error
+    if refusal is not None:
         MET[f"{what} refused"] += 1
         assert allowed is not True, f"{what} refused: {refusal.code}, {refusal.message}"
         return False

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
-from system.powers_acts import Acts
+from system.powers_acts import MINUTE, pick, rarely
+from system.powers_asks import Asks
 from system.powers_check import MET, NAMES, Asked, ask_room, cases_of, entered, hold, tried
 from system.powers_oracle import Step, Token
 from system.powers_world import CASES
@@ -20,7 +21,6 @@ from vault.crypto.sign import SigningKey
 from vault.errors import Denied, Invalid
 from vault.model import View
 
-MINUTE: Final = 60_000_000
 AGENCIES: Final = ("east", "west")
 PURPOSES: Final = {
     "collector": ("repayment_reminder", "negotiation", "contact_repair", "settlement"),
@@ -32,7 +32,6 @@ PURPOSES: Final = {
     "approver": ("administration",),
     "dpo": ("subject_request",),
 }
-pick: Final = st.integers(0, 2**16)
 ttl: Final = st.sampled_from([12 * 60, 12 * 60, 90, 10])
 limits: Final = st.fixed_dictionaries(
     {},
@@ -43,10 +42,9 @@ limits: Final = st.fixed_dictionaries(
         "actions": st.frozensets(st.sampled_from(["read", "find", "list"]), min_size=1),
     },
 )
-rarely: Final = st.integers(0, 7).map(lambda n: n == 0)
 
 
-class PowersMachine(Acts):
+class PowersMachine(Asks):
     """A vault beside its oracle: tokens and what they read."""
 
     def __init__(self) -> None:
@@ -57,8 +55,9 @@ class PowersMachine(Acts):
 
     def chosen(self, number: int) -> tuple[Credential, Token]:
         """A token, more often a new one than an old one."""
-        back = 1 + min(number % 5, number % 11, len(self.tokens) - 1)
-        return self.tokens[-back]
+        live = [t for t in self.tokens if not self.oracle.standing(t[1], self.now)]
+        among = (live if number % 3 else []) or self.tokens
+        return among[-1 - min(number % 5, number % 11, len(among) - 1)]
 
     # --- tokens ---------------------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ class PowersMachine(Acts):
         for case in CASES:
             self.oracle.cases[case].state = "open"
         for name in ("finn", "west one", "line", "lois", "east one", "anna"):
-            role = sorted(self.person(name).roles)[0]
+            role = min(self.person(name).roles)
             depth = 0 if self.person(name).agency else 3
             self.new_token(name, role, PURPOSES[role][-1 if name == "finn" else 0], 12 * 60, {}, depth)
 
@@ -95,9 +94,10 @@ class PowersMachine(Acts):
         other: int,
         minutes: int,
         limits: dict[str, Any],
+        depth: int,
+        *,
         plain: bool,
         odd: bool,
-        depth: int,
     ) -> None:
         """A token for a role that is held, now and then for one that isn't."""
         name = self.name(number)
@@ -141,7 +141,7 @@ class PowersMachine(Acts):
     @precondition(lambda self: self.tokens)
     @rule(number=pick, other=pick, limits=limits, fresh=st.booleans(), minutes=ttl, lost=rarely)
     def narrow(
-        self, number: int, other: int, limits: dict[str, Any], fresh: bool, minutes: int, lost: bool
+        self, number: int, other: int, limits: dict[str, Any], minutes: int, *, fresh: bool, lost: bool
     ) -> None:
         """Hand on less, to a new key or to somebody's own; wider than the token it isn't written."""
         credential, token = self.chosen(number)
@@ -204,10 +204,10 @@ class PowersMachine(Acts):
     @precondition(lambda self: self.tokens)
     @rule(
         number=pick, numbers=st.lists(pick, min_size=1, max_size=6), request=pick, odd=rarely,
-        fields=st.none() | st.none() | st.lists(st.sampled_from(NAMES[:4]), min_size=1, max_size=2, unique=True),
+        fields=st.none() | st.lists(st.sampled_from(NAMES[:4]), min_size=1, max_size=2, unique=True),
     )  # fmt: skip
     def read(
-        self, number: int, numbers: list[int], request: int, odd: bool, fields: list[str] | None
+        self, number: int, numbers: list[int], request: int, fields: list[str] | None, *, odd: bool
     ) -> None:
         """Records by a token, now and then with a request, whether it fits or not."""
         credential, token = self.chosen(number)
@@ -236,7 +236,7 @@ class PowersMachine(Acts):
     @rule(
         number=pick, name=st.sampled_from(["phone", "phone", "id_number", "bank_card"]), who=pick, miss=rarely
     )
-    def find(self, number: int, name: str, who: int, miss: bool) -> None:
+    def find(self, number: int, name: str, who: int, *, miss: bool) -> None:
         """Somebody by a value, which may be nobody's."""
         credential, token = self.chosen(number)
         rows = sorted(i for i, r in self.oracle.records.items() if r.kind == "borrower")
@@ -248,7 +248,7 @@ class PowersMachine(Acts):
 
     @precondition(lambda self: self.tokens)
     @rule(number=pick, kind=st.sampled_from(["borrower", "loan", "guarantor", "contact_person"]))
-    def list(self, number: int, kind: str) -> None:
+    def list_all(self, number: int, kind: str) -> None:
         """All of a kind that are in reach."""
         credential, token = self.chosen(number)
         ids = sorted(i for i, r in self.oracle.records.items() if r.kind == kind)
@@ -260,9 +260,13 @@ class PowersMachine(Acts):
         self.turn += 1
         if not self.tokens:
             return
-        credential, token = self.tokens[-1 - self.turn * 5 % min(7, len(self.tokens))]
+        live = [t for t in self.tokens if not self.oracle.refused(t[1], "read", self.now)]
+        among = (live if self.turn % 4 else []) or self.tokens
+        credential, token = among[-1 - self.turn * 5 % min(7, len(among))]
         ids = self.records([self.turn, self.turn * 3, self.turn * 11][: 1 + self.turn % 3])
-        if self.turn % 6:
+        if self.turn % 12 == 5:
+            self.list_all(self.turn, ("borrower", "loan")[self.turn % 24 == 5])
+        elif self.turn % 6:
             self.ask(Asked(credential, token, "read", ids))
         else:
             record = self.oracle.records[self.records([0, self.turn // 6])[-1]]
