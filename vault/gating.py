@@ -121,7 +121,7 @@ class Gate:
             by=grant.principal,
             now=page.now,
             purpose=grant.purpose,
-            rows=shown,
+            rows=shown if what == BULK else 0,  # the other names its records, so they aren't counted
         )
         if found is not None:
             page.put(msgspec.structs.replace(found, used=page.now))

@@ -318,9 +318,10 @@ class Oracle:
             case "not_minor":
                 if record.born is None:
                     return True, True
-                born = record.born.replace(year=record.born.year + ADULT)
-                # Of age on the birthday or on the day after it: the first day on which it is certain
-                return day > born or covered, day >= born or covered
+                # Of age since the birthday at most, and for certain when the year after it begins
+                birthday = record.born.replace(year=record.born.year + ADULT)
+                certain = date(record.born.year + ADULT + 1, 1, 1)
+                return day >= certain or covered, day >= birthday or covered
             case _:
                 raise AssertionError(test)
         return fine, fine
