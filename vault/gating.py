@@ -119,7 +119,7 @@ class Gate:
             by=grant.principal,
             now=page.now,
             purpose=grant.purpose,
-            rows=shown,
+            rows=shown if what == BULK else 0,  # the other names its records, so they aren't counted
         )
         if found is not None:
             page.put(spent(found, page.now, shown if what == BULK else 0))
