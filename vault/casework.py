@@ -7,13 +7,13 @@ under the log's lock (`gating`), so an assignment, a recall or a closing holds f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from vault.access.selection import parse_where
 from vault.access.tokens import Credential
+from vault.caseload import Caseload
 from vault.errors import Invalid, NotFound
 from vault.identifying import demand_reason
 from vault.journal import Page
@@ -21,13 +21,14 @@ from vault.ledger.book import CaseRow
 from vault.ledger.registry import Engagement, Principal, Registry
 from vault.model import Grant, Happening, Whom, Word
 from vault.sharing_out import ShareRule, shared_out
-from vault.stores.index import Where
 from vault.tenancy import Tenancy
 
 MAX_NUMBER: Final = 64
 CHUNK: Final = 500
 """Cases in one entry, and in one transaction."""
-SCAN: Final = 1000
+
+Progress = Callable[[int, int], object]
+"""Told how much of how much is done."""
 
 
 class CaseView(Word):
@@ -47,10 +48,17 @@ class CaseView(Word):
 
 
 class Shared(Word):
-    """What sharing out did, or would do: cases by rule and by holder, and how many found no place."""
+    """What sharing out did, or would do.
+
+    Attributes:
+        rules: How many cases each rule placed.
+        holders: How many open cases each principal holds then, by id; `names` says who they are.
+        unplaced: How many open cases are still nobody's.
+    """
 
     rules: dict[str, int]
     holders: dict[str, int]
+    names: dict[str, str]
     unplaced: int
 
 
@@ -59,13 +67,27 @@ class Casework:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._load = Caseload(tenancy)
 
     # --- by hand --------------------------------------------------------------------------------------
 
     def open_cases(
-        self, credential: Credential, numbers: Sequence[str], *, reason: str, priority: int = 0
+        self,
+        credential: Credential,
+        numbers: Sequence[str],
+        *,
+        reason: str,
+        priority: int = 0,
+        progress: Progress | None = None,
     ) -> int:
         """Open cases, or open closed ones again; those that are open stay as they are.
+
+        Args:
+            credential: Must allow `case`.
+            numbers: The case numbers; as many as there are, 500 to an entry.
+            reason: Why, without personal data.
+            priority: Higher goes first.
+            progress: Told after each entry how many of the cases are done.
 
         Returns:
             How many changed.
@@ -90,7 +112,44 @@ class Casework:
                 turn=1 if row is None else row.turn + 1,
             )
 
-        return self._change(credential, numbers, "open", reason, change)
+        return self._change(credential, numbers, "open", reason, change, progress)
+
+    def open_imported(
+        self,
+        credential: Credential,
+        *,
+        where: str = "",
+        reason: str,
+        priority: int = 0,
+        progress: Progress | None = None,
+    ) -> int:
+        """Open the cases of loans in the vault that the book of cases doesn't know; what it knows stays.
+
+        Args:
+            credential: Must allow `case`.
+            where: Which loans, over their open attributes as in `cvault list`; blank for all.
+            reason: Why, without personal data.
+            priority: Higher goes first.
+            progress: Told how many of the loans have been looked at.
+
+        Returns:
+            How many were opened.
+
+        Raises:
+            Invalid: The selection can't be understood.
+        """
+        demand_reason(reason)
+        with self._t.acting(credential, "case") as (grant, page):
+            detail = f"case open imported where {where}"
+            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
+        opened, looked, total = 0, 0, self._load.loans()
+        for count, numbers in self._load.unknown(where):
+            looked += count
+            if numbers:
+                opened += self.open_cases(credential, numbers, reason=reason, priority=priority)
+            if progress is not None:
+                progress(looked, max(total, looked))
+        return opened
 
     def assign(
         self,
@@ -100,6 +159,7 @@ class Casework:
         *,
         reason: str,
         priority: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """Assign open cases to a principal, by id or name: from now on they are that one's and nobody else's.
 
@@ -114,9 +174,16 @@ class Casework:
         def change(row: CaseRow | None, _handle: bytes, _number: str, page: Page) -> CaseRow | None:
             return _assigned(_demand_open(row), self._holder(page.registry, holder.id), priority)
 
-        return self._change(credential, numbers, f"assign {holder.id}", reason, change)
+        return self._change(credential, numbers, f"assign {holder.id}", reason, change, progress)
 
-    def recall(self, credential: Credential, numbers: Sequence[str], *, reason: str) -> int:
+    def recall(
+        self,
+        credential: Credential,
+        numbers: Sequence[str],
+        *,
+        reason: str,
+        progress: Progress | None = None,
+    ) -> int:
         """Take cases back: they stay open, and are nobody's."""
 
         def change(row: CaseRow | None, _handle: bytes, _number: str, _page: Page) -> CaseRow | None:
@@ -125,9 +192,16 @@ class Casework:
                 return None
             return msgspec.structs.replace(stands, holder="", agency="")
 
-        return self._change(credential, numbers, "recall", reason, change)
+        return self._change(credential, numbers, "recall", reason, change, progress)
 
-    def close_cases(self, credential: Credential, numbers: Sequence[str], *, reason: str) -> int:
+    def close_cases(
+        self,
+        credential: Credential,
+        numbers: Sequence[str],
+        *,
+        reason: str,
+        progress: Progress | None = None,
+    ) -> int:
         """Close cases: whoever they were assigned to reads them no more. One never opened is closed too."""
 
         def change(row: CaseRow | None, handle: bytes, number: str, page: Page) -> CaseRow | None:
@@ -140,7 +214,7 @@ class Casework:
                 return None
             return msgspec.structs.replace(row, state="closed", holder="", agency="")
 
-        return self._change(credential, numbers, "close", reason, change)
+        return self._change(credential, numbers, "close", reason, change, progress)
 
     def _change(
         self,
@@ -149,6 +223,7 @@ class Casework:
         what: str,
         reason: str,
         change: Callable[[CaseRow | None, bytes, str, Page], CaseRow | None],
+        progress: Progress | None,
     ) -> int:
         words, changed = demand_reason(reason), 0
         wanted = _checked(numbers)
@@ -156,6 +231,8 @@ class Casework:
             chunk = wanted[start : start + CHUNK]
             with self._t.acting(credential, "case") as (grant, page):
                 changed += self._turn_over(grant, page, chunk, what, words, change)
+            if progress is not None:
+                progress(start + len(chunk), len(wanted))
         return changed
 
     def _turn_over(
@@ -225,12 +302,17 @@ class Casework:
             state: `open`, `closed` or None.
             after: The `handle` of the last case of the page before.
             limit: At most so many.
+
+        Raises:
+            NotFound: No such holder.
+            Invalid: Several of this name, or `after` is no handle.
         """
+        behind = _handle(after)
         with self._t.acting(credential, "case") as (grant, page):
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="case list")))
             registry = page.registry
             ident = _named(registry, holder) if holder else holder
-        rows = self._t.journal.case_rows(ident, state, bytes.fromhex(after), limit)
+        rows = self._t.journal.case_rows(ident, state, behind, limit)
         return [
             CaseView(
                 number=self._t.keys.open_case(row.handle, row.number),
@@ -262,56 +344,25 @@ class Casework:
         with self._t.acting(credential, "case") as (grant, page):
             detail = f"case share out{' (dry run)' if dry_run else ''}: {len(rules)} rules"
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
-            holders = [[self._holder(page.registry, to).id for to in rule.to] for rule in rules]
-        waiting = self._waiting()
-        loads = Counter({h: n for (h, state), n in self._t.journal.case_counts().items() if state == "open"})
+            registry = page.registry
+            holders = [[self._holder(registry, to).id for to in rule.to] for rule in rules]
+        waiting = self._load.waiting()
+        counts = self._t.journal.case_counts().items()
+        loads = Counter({h: n for (h, state), n in counts if h and state == "open"})
         by_rule: dict[str, int] = {}
         for rule, named in zip(rules, holders, strict=True):
-            chosen = [handle for handle in self._matching(rule) if handle in waiting]
+            chosen = [handle for handle in self._load.matching(rule.where, rule.sort) if handle in waiting]
             placed = list(shared_out(chosen, named, loads, rule.most))
-            by_rule[rule.name] = len(placed)
+            by_rule[rule.name] = by_rule.get(rule.name, 0) + len(placed)
             for handle, holder in placed:
                 loads[holder] += 1
                 waiting[handle] = (waiting[handle][0], holder, rule.priority)
             if not dry_run:
                 self._place(credential, [waiting[handle] for handle, _ in placed], f"{rule.name}: {reason}")
-            given = {holder for _, holder in placed}
-            waiting = {h: w for h, w in waiting.items() if not w[1]} if given else waiting
-        share = Counter({h: n for h, n in loads.items() if n})
-        return Shared(rules=by_rule, holders=dict(share), unplaced=len(waiting))
-
-    def _waiting(self) -> dict[str, tuple[str, str, int]]:
-        """Open cases that are nobody's: number, holder and priority by handle."""
-        found: dict[str, tuple[str, str, int]] = {}
-        after = b""
-        while rows := self._t.journal.case_rows("", "open", after, SCAN):
-            found |= {
-                row.handle.hex(): (self._t.keys.open_case(row.handle, row.number), "", row.priority)
-                for row in rows
-            }
-            after = rows[-1].handle
-        return found
-
-    def _matching(self, rule: ShareRule) -> Iterable[str]:
-        """The handles of the cases whose loans a rule selects, in its order, each once."""
-        spec = self._t.schema.kind("loan")
-        where: list[Where] = [
-            (c.attribute, c.op, c.value) for c in parse_where(rule.where, spec, self._t.today())
-        ]
-        seen: set[str] = set()
-        cursor: str | None = None
-        while True:
-            rows, cursor = self._t.stores.index.select(
-                self._t.name, "loan", where, rule.sort or None, cursor, SCAN
-            )
-            held = self._t.keeping.fetch([record for record, _ in rows])
-            for record, _ in rows:
-                for handle in held[record].facts.cases if record in held else ():
-                    if handle not in seen:
-                        seen.add(handle)
-                        yield handle
-            if cursor is None:
-                return
+            waiting = {handle: case for handle, case in waiting.items() if not case[1]}
+        share = {holder: count for holder, count in loads.items() if count}
+        names = {holder: self._t.name_of(registry, holder) for holder in share}
+        return Shared(rules=by_rule, holders=share, names=names, unplaced=len(waiting))
 
     def _place(self, credential: Credential, placed: Sequence[tuple[str, str, int]], reason: str) -> None:
         by_holder: dict[tuple[str, int], list[str]] = {}
@@ -339,6 +390,23 @@ def _checked(numbers: Sequence[str]) -> list[str]:
     if not wanted:
         raise Invalid("no case is named", code="invalid_case", field="cases", remedy="name one at least")
     return wanted
+
+
+def _handle(text: str) -> bytes:
+    """A case's handle as it was listed.
+
+    Raises:
+        Invalid: It is none.
+    """
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Invalid(
+            "not the handle of a case",
+            code="invalid_cursor",
+            field="after",
+            remedy="give the one that the list before ended with",
+        ) from None
 
 
 def _demand_open(row: CaseRow | None) -> CaseRow:
