@@ -292,6 +292,29 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "No vault here: the signature was checked, the log was not.",
         "此处没有保险库：只验证了签名，未核对日志。",
     ),
+    "case.opened": (
+        "{changed} cases opened, {unchanged} open already",
+        "开立案件 {changed} 件，{unchanged} 件原已开立",
+    ),
+    "case.assigned": (
+        "{changed} cases assigned, {unchanged} as they were",
+        "分派案件 {changed} 件，{unchanged} 件未变",
+    ),
+    "case.recalled": (
+        "{changed} cases taken back, {unchanged} were nobody's",
+        "收回案件 {changed} 件，{unchanged} 件原本未分派",
+    ),
+    "case.closed": (
+        "{changed} cases closed, {unchanged} closed already",
+        "关闭案件 {changed} 件，{unchanged} 件原已关闭",
+    ),
+    "case.more": ("More may follow: --after {after}", "可能还有更多：--after {after}"),
+    "case.exported": ("{count} cases written to {file}", "已将 {count} 件案件写入 {file}"),
+    "case.shared": (
+        "{placed} cases placed; {unplaced} are still nobody's",
+        "已分派 {placed} 件；仍有 {unplaced} 件无人负责",
+    ),
+    "case.dry": ("Dry run: nothing was assigned.", "试运行：未作任何分派。"),
     "hold.added": ("Hold placed on {count} records.", "已对 {count} 条记录设置保全。"),
     "hold.released": ("Hold released on {count} records.", "已对 {count} 条记录解除保全。"),
     "keys.destroyed": ("Epochs destroyed: {epochs}", "已销毁的密钥期：{epochs}"),
