@@ -137,10 +137,8 @@ class Gate:
         """The cases by which an item is in a grant's scope."""
         if item.held is None or item.error is not None:
             return []
-        cases = set(item.held.facts.cases)
-        if grant.cases is not None:
-            cases &= {self._t.keys.case_handle(case) for case in grant.cases}
-        return [bytes.fromhex(case) for case in sorted(cases)]
+        scope, cases = self._t.scope(grant), item.held.facts.cases
+        return [bytes.fromhex(case) for case in cases if scope is None or case in scope]
 
     def refuse_closed(
         self,
