@@ -133,12 +133,14 @@ class Gate:
             condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
         )
 
-    def handles(self, grant: Grant, item: Item) -> list[bytes]:
-        """The cases by which an item is in a grant's scope."""
-        if item.held is None or item.error is not None:
-            return []
-        scope, cases = self._t.scope(grant), item.held.facts.cases
-        return [bytes.fromhex(case) for case in cases if scope is None or case in scope]
+    def place(self, grant: Grant, items: Sequence[Item]) -> list[bytes]:
+        """Note for each item by which cases it is in a grant's scope; gives them all."""
+        scope = self._t.scope(grant)
+        for item in items:
+            if item.held is not None and item.error is None:
+                cases = item.held.facts.cases
+                item.cases = [bytes.fromhex(case) for case in cases if scope is None or case in scope]
+        return [case for item in items for case in item.cases]
 
     def refuse_closed(
         self,
@@ -157,7 +159,7 @@ class Gate:
         for item in items:
             if item.error is not None or item.held is None:
                 continue
-            found = [rows.get(handle) for handle in self.handles(grant, item)]
+            found = [rows.get(handle) for handle in item.cases]
             if bound and not any(row is not None and _works(row, standing) for row in found):
                 item.refuse(_closed())
             elif found and all(row is not None and row.state == "closed" for row in found):

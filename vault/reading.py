@@ -213,7 +213,7 @@ class Reading:
     def _cases(self, page: Page, jobs: list[ReadJob]) -> dict[bytes, CaseRow]:
         """The cases that decide for any of the jobs, as they stand under the lock."""
         asking = [job for job in jobs if self._gate.asks_cases(job.grant)]
-        wanted = {h for job in asking for item in job.items for h in self._gate.handles(job.grant, item)}
+        wanted = {handle for job in asking for handle in self._gate.place(job.grant, job.items)}
         return page.cases(wanted) if wanted else {}
 
     def _enter(
@@ -283,8 +283,9 @@ class Reading:
 
 def _detail(grant: Grant, item: Item) -> str:
     """What an entry's body says beside whom: the instant asked about, and who handed the token to whom."""
-    at = "" if item.at is None else f"as of {iso(item.at)} version {item.version}"
-    return " ".join(part for part in (at, grant.evidence) if part)
+    if item.at is None:
+        return grant.evidence
+    return f"as of {iso(item.at)} version {item.version} {grant.evidence}".rstrip()
 
 
 def _but_missing(errors: Sequence[ItemError]) -> list[ItemError]:
