@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from kit import PURPOSE, FrozenClock, Made, borrowers, id_number, make_vault
+from kit import PURPOSE, FrozenClock, Made, borrowers, id_number, make_vault, reopen
 
 from vault.access import tokens
 from vault.access.tokens import Credential, Limits
@@ -103,9 +103,13 @@ class Site:
         return tokens.accept(less, self.people[to].signing)
 
 
-def build(folder: Path, stores: Stores | None = None) -> Site:
-    """A fresh one."""
+def build(folder: Path, stores: Stores | None = None, policy: Mapping[str, str] | None = None) -> Site:
+    """A fresh one; `policy` replaces words of its policy file before anything is decided by it."""
     made = make_vault(folder, sandbox=False, stores=stores)
+    if policy:
+        made.vault.close()
+        edit_policy(made.folder, policy)
+        made = reopen(made)
     granting, admin = made.vault.granting(), made.identity
     people = {name: granting.add_principal(admin, name=name, roles=(role,)) for name, role in PEOPLE.items()}
     for name in ("agency", "other"):
@@ -130,17 +134,22 @@ def build(folder: Path, stores: Stores | None = None) -> Site:
     return site
 
 
-def copied(template: Site, folder: Path, policy: Mapping[str, str] | None = None) -> Site:
-    """A copy of one's own; `policy` replaces words of its policy file before it is opened."""
-    there = folder / "vault"
-    shutil.copytree(template.made.folder, there)
-    file = there / "policy.toml"
+def edit_policy(folder: Path, words: Mapping[str, str]) -> None:
+    """Replace words of a vault's policy file, each of which must occur once."""
+    file = folder / "policy.toml"
     text = file.read_text("utf-8")
-    for old, new in (policy or {}).items():
+    for old, new in words.items():
         if text.count(old) != 1:
             raise ValueError(old)
         text = text.replace(old, new)
     file.write_text(text, "utf-8")
+
+
+def copied(template: Site, folder: Path, policy: Mapping[str, str] | None = None) -> Site:
+    """A copy of one's own; `policy` replaces words of its policy file before it is opened."""
+    there = folder / "vault"
+    shutil.copytree(template.made.folder, there)
+    edit_policy(there, policy or {})
     clock = FrozenClock()
     vault = Vault.open(there, clock=clock)
     made = replace(template.made, vault=vault, clock=clock, folder=there, outside=folder)
