@@ -34,6 +34,18 @@ class Caseload:
         """How many loans there are."""
         return self._t.stores.index.count(self._t.name, LOAN)
 
+    def check(self, where: str) -> None:
+        """Demand that a selection of loans can be understood, before anything is written down of it.
+
+        Raises:
+            Invalid: It can't; names the attribute, never the value.
+        """
+        self._conditions(where)
+
+    def _conditions(self, where: str) -> list[Where]:
+        spec = self._t.schema.kind(LOAN)
+        return [(c.attribute, c.op, c.value) for c in parse_where(where, spec, self._t.today())]
+
     def waiting(self) -> dict[str, tuple[str, str, int]]:
         """Open cases that are nobody's: number, holder ("") and priority by handle, as hex."""
         found: dict[str, tuple[str, str, int]] = {}
@@ -85,10 +97,7 @@ class Caseload:
 
     def _pages(self, where: str, sort: str = "") -> Iterator[dict[str, Held]]:
         """The loans that a selection names, by record id and in order, page by page."""
-        spec = self._t.schema.kind(LOAN)
-        conditions: list[Where] = [
-            (c.attribute, c.op, c.value) for c in parse_where(where, spec, self._t.today())
-        ]
+        conditions = self._conditions(where)
         cursor: str | None = None
         while True:
             rows, cursor = self._t.stores.index.select(

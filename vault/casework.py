@@ -131,6 +131,7 @@ class Casework(CaseKeeping):
             Invalid: The selection can't be understood.
         """
         demand_reason(reason)
+        self._load.check(where)
         with self._t.acting(credential, "case") as (grant, page):
             detail = f"case open imported where {where}"
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
@@ -154,6 +155,8 @@ class Casework(CaseKeeping):
             Invalid: A rule's selection can't be understood, or somebody it names can't be assigned to.
         """
         demand_reason(reason)
+        for rule in rules:
+            self._load.check(rule.where)
         with self._t.acting(credential, "case") as (grant, page):
             detail = f"case share out{' (dry run)' if dry_run else ''}: {len(rules)} rules"
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
