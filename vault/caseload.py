@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from vault.access.selection import parse_where
+from vault.errors import Invalid
 from vault.keeping import Held
 from vault.opening import Opener
 from vault.stores.index import Where
@@ -34,13 +35,21 @@ class Caseload:
         """How many loans there are."""
         return self._t.stores.index.count(self._t.name, LOAN)
 
-    def check(self, where: str) -> None:
-        """Demand that a selection of loans can be understood, before anything is written down of it.
+    def check(self, where: str, sort: str = "") -> None:
+        """Demand that a selection of loans and its order make sense, before anything is written down of them.
 
         Raises:
-            Invalid: It can't; names the attribute, never the value.
+            Invalid: One doesn't; names the attribute, never the value.
         """
         self._conditions(where)
+        name = sort.removeprefix("-")
+        if sort and not self._t.schema.kind(LOAN).field(name).open:
+            raise Invalid(
+                "not an open attribute",
+                code="invalid_sort",
+                field=name,
+                remedy="sort by one that is: docs/cases.md",
+            )
 
     def _conditions(self, where: str) -> list[Where]:
         spec = self._t.schema.kind(LOAN)

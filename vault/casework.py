@@ -156,7 +156,7 @@ class Casework(CaseKeeping):
         """
         demand_reason(reason)
         for rule in rules:
-            self._load.check(rule.where)
+            self._load.check(rule.where, rule.sort)
         with self._t.acting(credential, "case") as (grant, page):
             detail = f"case share out{' (dry run)' if dry_run else ''}: {len(rules)} rules"
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))

@@ -304,6 +304,9 @@ def test_rules_share_out_what_is_nobodys(site: Site) -> None:
     assert held["N-1"][0] == ""
     with pytest.raises(NotFound):
         room.share_out(desk, [ShareRule(name="x", where="", to=["nobody"])], reason="x")
+    for bad in ({"where": "phone=1"}, {"sort": "outstanding"}, {"sort": "-nonsense"}):
+        with pytest.raises(Invalid):
+            room.share_out(desk, [ShareRule(**{"name": "x", "where": "", "to": ["li"]} | bad)], reason="x")
 
 
 # --- several at once ----------------------------------------------------------------------------------
@@ -408,7 +411,7 @@ class Desk(RuleBasedStateMachine):
 
     @rule(node=NODE, number=st.sampled_from((A, B, C)), reader=st.sampled_from(READERS))
     def read(self, node: int, number: str, reader: str) -> None:
-        """A bound reader gets its own, its agency's pool, as the agency its people's; others what isn't closed."""
+        """Its own, its agency's pool, as the agency its people's; a collector gets what isn't closed."""
         state, holder = self.model.get(number, ("none", ""))
         if reader == "li":
             allowed = state != "closed"
