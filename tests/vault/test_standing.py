@@ -78,7 +78,7 @@ def test_only_the_key_it_was_handed_to_can_use_it(site: Site) -> None:
 
 
 def test_an_agency_hands_nothing_on_outside_itself(site: Site) -> None:
-    """To its own people it may; to another agency, the house or a key that is nobody's it may not (PIPL 21)."""
+    """To its own people it may; to another agency, the house or a key of nobody's it may not (PIPL 21)."""
     site.give("agency", A)
     less = site.handed(site.bound("house", A, depth=3), "agency", depth=2)
     inside = site.handed(less, "wei", depth=1)
