@@ -241,7 +241,7 @@ def _said(case: CaseView) -> dict[str, object]:
 
 
 def _who(case: CaseView) -> str:
-    return f"{case.holder_name} {case.holder}".strip()
+    return case.holder_name or case.holder
 
 
 def _usage(message: str, field: str, remedy: str) -> Invalid:

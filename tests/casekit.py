@@ -91,6 +91,14 @@ class Site:
         """What the auditor finds in the log."""
         return self.vault.auditing().ask(self.token("auditor"), Question(limit=1000, **asked))
 
+    def masked(self) -> Vault:
+        """A masked node on the same stores, with keys taken out by two people's yes."""
+        folder, granting = self.made.outside / "masked", self.vault.granting()
+        request = granting.ask(self.made.identity, "keys", ["export masked"], reason="a node").id
+        granting.approve(self.people["dpo"], request)
+        self.vault.export_keys(self.made.identity, folder, frozenset({"masked"}), request=request)
+        return Vault.open(self.made.folder, keys=folder, clock=self.made.clock)
+
     def handed(self, held: Credential, to: str, **limits: Any) -> Credential:
         """A token handed on to somebody's own key, and accepted by them."""
         less = tokens.narrow(

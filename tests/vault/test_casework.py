@@ -164,13 +164,9 @@ def test_nobody_else_keeps_cases(site: Site, name: str) -> None:
     assert book(site)[A].state == "open"
 
 
-def test_a_masked_node_has_no_case_desk(site: Site, tmp_path: Path) -> None:
+def test_a_masked_node_has_no_case_desk(site: Site) -> None:
     """It can't sign for a change of the book."""
-    site.vault.export_keys(site.made.identity, tmp_path / "masked", frozenset({"masked"}))
-    with (
-        Vault.open(site.made.folder, keys=tmp_path / "masked", clock=site.made.clock) as masked,
-        pytest.raises(Denied) as refusal,
-    ):
+    with site.masked() as masked, pytest.raises(Denied) as refusal:
         masked.casework()
     assert refusal.value.code == "audience_denied"
 

@@ -65,16 +65,12 @@ ENDS: Final[dict[str, tuple[Callable[[Site], object], str]]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_next_read_is_refused_on_every_node(site: Site, tmp_path: Path, end: str) -> None:
+def test_the_next_read_is_refused_on_every_node(site: Site, end: str) -> None:
     """Here, on a second node and on a masked one, all open since before; and the refusal is an entry."""
     act, code = ENDS[end]
     site.give("wei", A)
     token, ids = site.bound("wei", A), site.ids(A)
-    site.vault.export_keys(site.made.identity, tmp_path / "masked", frozenset({"masked"}))
-    with (
-        Vault.open(site.made.folder, clock=site.made.clock) as second,
-        Vault.open(site.made.folder, keys=tmp_path / "masked", clock=site.made.clock) as masked,
-    ):
+    with Vault.open(site.made.folder, clock=site.made.clock) as second, site.masked() as masked:
         nodes = (second, masked, site.vault)
         assert [outcome(node, token, ids) for node in nodes] == ["ok"] * 3
         act(site)
