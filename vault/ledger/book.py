@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
@@ -216,7 +215,7 @@ class Book:
         for handle, shard in wanted.items():
             body = self._open[shard].get(handle)
             if body is not None:
-                found[handle] = _decoded(body)
+                found[handle] = _CASE.decode(body)
         return found
 
     def listed(self, handles: Sequence[bytes], holder: str | None, state: str | None) -> list[CaseRow]:
@@ -304,12 +303,6 @@ class Book:
             known = _checked_digests(self._source.digests(), self._book.root)
             self._known.keep_digests(self._book.root, known)
         return known
-
-
-@lru_cache(maxsize=1 << 14)
-def _decoded(body: bytes) -> CaseRow:
-    """A case from its body; remembered, for most reads ask for what some read has asked for just before."""
-    return _CASE.decode(body)
 
 
 def walk(book: BookInForce | None, source: Source) -> int:
