@@ -42,40 +42,36 @@ class Gate:
         )
         return frozenset({MINORS}) if found is not None and found.what == MINORS else frozenset()
 
-    def admit(
-        self,
-        page: Page,
-        grant: Grant,
-        items: Sequence[Item],
-        *,
-        search: Search | None,
-        request: str | None,
-        over: bool,
-    ) -> Standing:
-        """Let a read pass, or refuse it as a whole.
+    def admit(self, page: Page, grant: Grant, *, search: Search | None, over: bool) -> Standing:
+        """Let a request pass, or refuse it as a whole.
 
         Args:
             page: The open page.
             grant: Who asks.
-            items: What is about to be shown.
-            search: How they were found, if they were searched for.
-            request: The approval that came with it.
+            search: How the records were found, if they were searched for.
             over: Whether the contract of whoever placed the cases has ended.
 
         Raises:
-            Denied: What it rests on is gone, or a cap is reached.
+            Denied: What it rests on is gone, or the cap of values is reached.
         """
         standing = self._t.admit(page, grant)
         if over and "RESTRICTED" not in self._t.policy.states(grant.purpose):
             raise Denied("the creditor's contract has ended", code="contract_ended")
         if search is not None and search.cap is not None:
             self._admit_search(page, grant, search, search.cap)
+        return standing
+
+    def count(self, page: Page, grant: Grant, items: Sequence[Item], request: str | None) -> None:
+        """Count what is about to be shown, last of all: against the day's number, or against an approval.
+
+        Raises:
+            Denied: `approval_required`.
+        """
         shown = sum(item.error is None for item in items)
         if request is not None:
             self._spend(page, grant, request, items, shown)
         else:
             self._count(page, grant, shown)
-        return standing
 
     def _admit_search(self, page: Page, grant: Grant, search: Search, cap: int) -> None:
         key = self._t.keys.handle_key

@@ -231,11 +231,10 @@ class Reading:
             for item in job.items:
                 if item.record in entombed:
                     item.forget(NotFound())
-            standing = self._gate.admit(
-                page, job.grant, job.items, search=job.search, request=job.request, over=over
-            )
+            standing = self._gate.admit(page, job.grant, search=job.search, over=over)
             if self._gate.asks_cases(job.grant):
                 self._gate.refuse_closed(job.grant, standing, job.items, cases, job.fields, job.action)
+            self._gate.count(page, job.grant, job.items, job.request)
         except Denied as refusal:
             job.fail(refusal)
             for item in job.items:

@@ -252,17 +252,9 @@ class Tenancy(Grounds):
             anchors=facts.anchors,
             case=case,
             region=self.config.settings.region,
-            contract=self._contract_runs(),
+            contract=not self.contract_over(self.journal.recent(), self.today()),
             approved=approved,
         )
-
-    def _contract_runs(self) -> bool:
-        """Whether the contract under which the records are here runs, by the registry seen last."""
-        registry, day = self.journal.recent(), self.today()
-        known = registry.derived.get("placement")
-        if known is None or known[0] != day:
-            known = registry.derived["placement"] = (day, not self.contract_over(registry, day))
-        return bool(known[1])
 
     def decide(
         self,
@@ -294,8 +286,11 @@ class Tenancy(Grounds):
         return {CONTRACT_ENDED: (max(ends) + timedelta(days=1)).isoformat()}
 
     def contract_over(self, registry: Registry, on: date) -> bool:
-        """Whether the tenant's contract has ended by this day."""
-        return self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
+        """Whether the tenant's contract has ended by this day; remembered with the registry."""
+        known: dict[date, bool] = registry.derived.setdefault("contract_over", {})
+        if on not in known:
+            known[on] = self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
+        return known[on]
 
     def demand_contract(self, registry: Registry) -> None:
         """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).
