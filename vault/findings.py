@@ -36,7 +36,7 @@ class Held(Word):
 
     Attributes:
         zh: The role's Chinese title in the policy.
-        purposes: What it opens: the policy's purposes for it, an agency's within its contract's.
+        purposes: What it opens now: the policy's purposes for it, an agency's within its contract in force.
         since: µs UTC at which it was granted; `by` the principal id of who granted it, or `init`.
         until: µs UTC from which it is no longer held, None where it has no end; `over`: that has passed.
         used: µs UTC of the newest entry that went well in this role, `used_for` its purpose and `entry` its
@@ -270,18 +270,19 @@ def _ends(terms: Terms, holder: Holder) -> Iterator[Finding]:
 
 def _attestations(terms: Terms, holder: Holder) -> Iterator[Finding]:
     """What a role needs attested is on file and not over (PIPL 51(4) [V])."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for kind in sorted({*holder.needs, *holder.attested}):
-        day, needed = holder.attested.get(kind, ""), kind in holder.needs
+        day, level = holder.attested.get(kind, ""), "warning" if kind in holder.needs else "info"
         if not day:
-            code = "attestation_none"
+            found.setdefault((level, "attestation_none", day), []).append(kind)
         elif day < terms.day.isoformat():
-            code = "attestation_over"
+            found.setdefault((level, "attestation_over", day), []).append(kind)
         elif day <= terms.near:
-            code = "attestation_ends"
-        else:
-            continue
-        command = f"cvault principal attest {holder.principal} --kind {kind} --until DATE --as FILE"
-        yield _of(holder, "warning" if needed else "info", code, command, kind=kind, day=day)
+            found.setdefault((level, "attestation_ends", day), []).append(kind)
+    for (level, code, day), kinds in found.items():
+        given = " ".join(f"--kind {kind}" for kind in kinds)
+        command = f"cvault principal attest {holder.principal} {given} --until DATE --as FILE"
+        yield _of(holder, level, code, command, kinds=" ".join(kinds), day=day)
 
 
 def _number(holder: Holder) -> Iterator[Finding]:
@@ -330,8 +331,9 @@ def _unused(terms: Terms, holder: Holder) -> Iterator[Finding]:
         if held.glass or held.since > cutoff or (held.used is not None and held.used >= cutoff):
             continue
         from_ = held.used if held.used is not None else max(held.looked, held.since)
-        level = "warning" if held.role in OFFICES else "info"
-        code = "never_used" if held.unused_ever else "unused"
+        lately = from_ > cutoff  # so busy otherwise that the log was not looked at as far back
+        level = "warning" if held.role in OFFICES and not lately else "info"
+        code = "never_used" if held.unused_ever else "unused_lately" if lately else "unused"
         command = _withdraw(holder, held)
         yield _of(holder, level, code, command, role=held.role, day=today(from_).isoformat())
 

@@ -6,13 +6,13 @@ the entries about principals, and changes nothing but the log: a review is an en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from vault.config import SHANGHAI, iso_day
+from vault.config import SHANGHAI, iso_day, today
 from vault.engaging import AgencyView, agency_view
-from vault.errors import Invalid
+from vault.errors import Denied, Invalid
 from vault.findings import Finding, Held, Holder, Terms, findings
 from vault.identifying import Identifying
 from vault.identity import Identity
@@ -25,7 +25,7 @@ from vault.unsealing import Unsealer
 REVIEWERS: Final = ("admin", "dpo", "auditor")
 LOOK_BACK: Final = timedelta(days=365)
 MOST_DAYS: Final = 3660
-MOST_ENTRIES: Final = 100_000
+MOST_ENTRIES: Final = 50_000
 """Newest entries of one principal that are looked at for a role it doesn't use."""
 MOST_GRANTS: Final = 10_000
 """Newest entries about principals that are read for who granted what."""
@@ -39,7 +39,7 @@ class AccessReview(Word):
         days: How many days ahead an end counts as near.
         unused: Days after which a power not used is a finding.
         since: The day (ISO) from which the log was looked at for the last use of a power.
-        policy: The hash of the policy in force.
+        policy: The hash of the policy in force. purposes: The Chinese title of each of its purposes.
         holders: Everyone, disabled ones too, by agency, sort and name.
         findings: Worst first.
     """
@@ -51,6 +51,7 @@ class AccessReview(Word):
     unused: int
     since: str
     policy: str
+    purposes: dict[str, str]
     sandbox: bool
     holders: tuple[Holder, ...]
     agencies: tuple[AgencyView, ...]
@@ -82,9 +83,7 @@ class Reviewing(Identifying):
             who = self._who(identity, "")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="access review")))
             registry, now = page.registry, page.now
-        terms = Terms(
-            now=now, day=datetime.fromtimestamp(now / 1_000_000, SHANGHAI).date(), days=days, unused=unused
-        )
+        terms = Terms(now=now, day=today(now), days=days, unused=unused)
         first = asked or terms.day - LOOK_BACK
         if first > terms.day:
             raise Invalid(
@@ -105,6 +104,7 @@ class Reviewing(Identifying):
             unused=unused,
             since=first.isoformat(),
             policy=self._t.policy.hash,
+            purposes={name: spec.zh for name, spec in self._t.policy.file.purposes.items()},
             sandbox=self._t.policy.sandbox,
             holders=tuple(holders),
             agencies=tuple(agencies),
@@ -154,7 +154,7 @@ class Reviewing(Identifying):
         """A role as it was granted; who and when is told after."""
         purposes = self._purposes(role)
         if p.agency:
-            allowed = contract.purposes if contract is not None else ()
+            allowed = contract.purposes if contract is not None and _runs(contract, today(now)) else ()
             purposes = tuple(purpose for purpose in purposes if purpose in allowed)
         return Held(
             role=role,
@@ -249,6 +249,14 @@ def _told(
     )
 
 
+def _runs(contract: Engagement, day: date) -> bool:
+    try:
+        contract.demand_in_force(day.isoformat())
+    except Denied:
+        return False
+    return True
+
+
 def _begins(day: date) -> int:
     """The instant (µs UTC) at which a day begins in Asia/Shanghai."""
     return int(datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).timestamp()) * 1_000_000
@@ -262,12 +270,3 @@ def _demand_days(number: int, field: str) -> None:
             field=field,
             remedy=f"give --{field} N",
         )
-
-
-def by_agency(holders: Iterable[Holder]) -> dict[str, list[Holder]]:
-    """The enabled ones by the agency they belong to; "" for the house's own."""
-    found: dict[str, list[Holder]] = {}
-    for holder in holders:
-        if not holder.disabled:
-            found.setdefault(holder.agency, []).append(holder)
-    return found
