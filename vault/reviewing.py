@@ -78,17 +78,16 @@ class Reviewing(Identifying):
         """
         _demand_days(days, "days")
         _demand_days(unused, "unused")
-        asked = None if since is None else iso_day(since, "since")
+        first = self._t.today() - LOOK_BACK if since is None else iso_day(since, "since")
+        if first > self._t.today():
+            raise Invalid(
+                "a day to come", code="invalid_date", field="since", remedy="give a day that has been"
+            )
         with self._page(identity, *REVIEWERS) as page:
             who = self._who(identity, "")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="access review")))
             registry, now = page.registry, page.now
         terms = Terms(now=now, day=today(now), days=days, unused=unused)
-        first = asked or terms.day - LOOK_BACK
-        if first > terms.day:
-            raise Invalid(
-                "a day to come", code="invalid_date", field="since", remedy="give a day that has been"
-            )
         holders = self._holders(registry, terms, first)
         people = registry.all(Principal)
         agencies = [
