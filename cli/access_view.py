@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MARKS: Final = {"error": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("-", "")}
 _COLUMNS: Final = ("power", "until", "used", "granted")
-_RATIOS: Final = (6, 4, 5, 6)
+_RATIOS: Final = (6, 4, 5, 8)
 _BAD, _SOON, _DIM = "red", "yellow", "dim"
 
 
@@ -43,7 +43,7 @@ def _findings(findings: tuple[Finding, ...], words: Words) -> Table:
     for finding in findings:
         mark, style = _MARKS[finding.level]
         command = finding.command.replace("cvault", program())
-        said = _text(words.sentence(finding), style) + Text("\n") + _text(f"  {command}", _DIM)
+        said = Text.assemble(_text(words.sentence(finding), style), "\n", _text(f"  {command}", _DIM))
         table.add_row(_text(mark, style), said)
     return table
 
@@ -51,7 +51,8 @@ def _findings(findings: tuple[Finding, ...], words: Words) -> Table:
 def _holders(holders: list[Holder], review: AccessReview, words: Words) -> Iterator[RenderableType]:
     yield _line([_text(words(key), _DIM) for key in _COLUMNS])
     for holder in holders:
-        yield _text(holder.name, "bold") + _text(f"  {words(f'sort.{holder.sort}')}", _DIM)
+        sort = words(f"sort.{holder.sort}")
+        yield Text.assemble(_text(holder.name, "bold"), "  ", _text(sort, _DIM))
         yield Padding(_who(holder, review, words), (0, 0, 0, 2))
         for held in holder.powers:
             yield _line(

@@ -24,7 +24,7 @@ from vault.reviewing import AccessReview
 from vault.vault import Vault
 
 HERE: Final = Path(__file__).parent
-WIDTH: Final = 104
+WIDTH: Final = 110
 DAY: Final = 86_400_000_000
 
 sys.path.insert(0, str(HERE))
