@@ -12,6 +12,7 @@ from typing import Any, Final
 import typer
 
 from cli import (
+    access,
     admin,
     agencies,
     amending,
@@ -58,6 +59,7 @@ def _app() -> typer.Typer:
     for part in (imports, amending, records, status, admin, login):
         part.register(app)
     groups = (
+        ("access", "Who holds which power, for how long, and what to mend.", access),
         ("token", "Purpose tokens: issue, narrow, show, revoke.", tokens),
         ("principal", "Who may act.", principals),
         ("agency", "Agencies: contracts, ends, what they owe.", agencies),

@@ -232,6 +232,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "policy.tested": ("{passed} tests passed, {failed} failed", "{passed} 项测试通过，{failed} 项失败"),
     "policy.published": ("{purposes} purposes written to {file}", "已将 {purposes} 项处理目的写入 {file}"),
     "policy.same": ("Nothing changes for anybody.", "对任何人都没有变化。"),
+    "access.written": ("the review is in {file}", "复核表已写入 {file}"),
     "schema.sound": ("The schema can be used.", "结构定义可以使用。"),
     "schema.same": ("Nothing changes.", "没有变化。"),
     "schema.kind_added": ("{name} is added, kept like {after}", "新增记录类型 {name}，保存期限同 {after}"),

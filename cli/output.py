@@ -20,7 +20,7 @@ from vault.errors import VaultError
 
 if TYPE_CHECKING:
     import rich.progress
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _LOUD: Final = "bold red"
 WIDE: Final = 200
@@ -53,6 +53,12 @@ class Output:
     def line(self, text: str) -> None:
         """Print a line of data to stdout, for people; control characters can't reach the terminal."""
         typer.echo(_printable(text))
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print what rich renders to stdout; its texts must be `printable`."""
+        console = _console(stderr=False)
+        for part in parts:
+            console.print(part)
 
     def note(self, key: str, **parts: object) -> None:
         """Say something to a person, on stderr; nothing with `--json`."""
@@ -163,6 +169,11 @@ def _console(*, stderr: bool) -> Console:
 def _printable(text: str) -> str:
     """The text without control characters: what came from a file must not steer a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def printable(text: str) -> str:
+    """The text as it may stand on a terminal."""
+    return _printable(text)
 
 
 def plain(value: msgspec.Raw | None) -> Any:

@@ -31,6 +31,7 @@ from vault.model import MAIN, ROLES, Happening, Who, Whom
 from vault.reading import Reading
 from vault.resealing import Resealing
 from vault.retention import rules
+from vault.reviewing import Reviewing
 from vault.schema import Schema
 from vault.schema_own import FILE, like, load, merged
 from vault.tenancy import StoreSet, Tenancy
@@ -40,7 +41,7 @@ SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
-Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting, Casework, Handing)
+Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting, Casework, Handing, Reviewing)
 
 
 class Vault:
@@ -289,6 +290,10 @@ class Vault:
         """The room of those who hand cases over to agencies; a node without every key has none."""
         return self._room(Handing, tenant)
 
+    def reviewing(self, tenant: str = MAIN) -> Reviewing:
+        """The room of those who go through who may do what; a node without every key has none."""
+        return self._room(Reviewing, tenant)
+
     def resealing(self, text: str | None = None, tenant: str = MAIN) -> Resealing:
         """The room of those who change what records are made of: this vault under another schema.
 
@@ -317,7 +322,7 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing}:
+            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing}:
                 _demand_whole(tenancy)
             if kind in {Reading, Writing, Amending, Erasing}:
                 tenancy.demand_schema()
