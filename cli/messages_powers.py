@@ -66,6 +66,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已登记 {principal} 的承诺与培训，有效期至 {until}。",
     ),
     "principal.granted": ("{principal} holds the role {role}.", "已授予 {principal} 角色 {role}。"),
+    "principal.identified": (
+        "{principal} has a staff number on file, as a keyed handle",
+        "{principal} 已登记工号（仅存密钥化摘要）",
+    ),
     "principal.withdrawn": (
         "{principal} no longer holds {role}; its tokens are refused from now on.",
         "已收回 {principal} 的角色 {role}，其令牌即刻失效。",

@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     command(app, "attest")(attest)
     command(app, "grant")(grant)
     command(app, "withdraw")(withdraw)
+    command(app, "identify")(identify)
     command(app, "rotate")(rotate)
     command(app, "disable")(disable)
 
@@ -270,6 +271,21 @@ def withdraw(call: Call, principal: Id, role: Role) -> None:
         changed = vault.granting(call.tenant).withdraw_role(call.identity(vault), principal, role)
     _changed(call, changed)
     call.out.note("principal.withdrawn", principal=principal, role=role)
+
+
+def identify(
+    call: Call,
+    principal: Id,
+    person: Annotated[
+        str, typer.Option("--person", metavar="STAFF_NO", help="Kept as a keyed handle alone.")
+    ],
+) -> None:
+    """Put somebody's staff number on file, by which one person under two names is known."""
+    with call.open() as vault:
+        vault.granting(call.tenant).identify(call.identity(vault), principal, person)
+    if call.out.json:
+        call.out.document({"principal": principal, "identified": True})
+    call.out.note("principal.identified", principal=principal)
 
 
 def _changed(call: Call, principal: Principal) -> None:

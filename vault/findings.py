@@ -289,11 +289,7 @@ def _number(holder: Holder) -> Iterator[Finding]:
     """Whoever has power and no staff number could hold a second name, and nobody could tell."""
     roles = sorted(POWERS.intersection(held.role for held in _standing(holder)))
     if roles and holder.sort == "person" and not holder.staff_number:
-        given = " ".join(f"--role {role}" for role in roles)
-        command = (
-            f"cvault principal add --person STAFF_NO --name NAME {given} --as FILE;"
-            f" cvault principal disable {holder.principal} --as FILE"
-        )
+        command = f"cvault principal identify {holder.principal} --person STAFF_NO --as FILE"
         yield _of(holder, "warning", "no_staff_number", command, roles=", ".join(roles))
 
 
