@@ -25,6 +25,9 @@ from vault.tenancy import Tenancy
 
 BULK: Final = "bulk_read"
 MINORS: Final = "minors"
+LEASE: Final = 100
+"""Records that a node counts ahead for a principal, purpose and day; so many may be counted for nothing."""
+MOST_HELD: Final = 4096
 
 
 class Gate:
@@ -32,6 +35,8 @@ class Gate:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._held: dict[bytes, int] = {}
+        self._taken: dict[bytes, int] = {}
 
     def covered(self, request: str | None) -> frozenset[str]:
         """What an approval that came with a read would cover; whether it stands is asked under the lock."""
@@ -92,14 +97,37 @@ class Gate:
             return
         day = today(page.now).isoformat()
         handle = mac.handle(self._t.keys.handle_key, "rows", grant.principal, grant.purpose, day)
-        before = page.tx.bump({handle: shown})[handle]
-        if before + shown > spec.rows:
-            page.tx.bump({handle: -shown})
+        held = self._taken.get(handle, self._held.get(handle, 0))
+        if held < shown:
+            held += self._take(page, handle, shown - held, spec.rows)
+        self._taken[handle] = held - shown
+
+    @staticmethod
+    def _take(page: Page, handle: bytes, least: int, most: int) -> int:
+        """Take counts of a day: a hundred at a time, as most reads needn't ask then; exactly near the end."""
+        many = max(least, LEASE)
+        before = page.tx.bump({handle: many})[handle]
+        if before + many <= most:
+            return many
+        page.tx.bump({handle: -many})
+        if before + least > most:
             raise Denied(
-                f"more than {spec.rows} records in a day take another person's approval",
+                f"more than {most} records in a day take another person's approval",
                 code="approval_required",
                 remedy="cvault request open bulk_read --rows N --purpose P, then read --request REQUEST",
             )
+        page.tx.bump({handle: least})
+        return least
+
+    def begin(self) -> None:
+        """Before a page: forget what a page that failed had taken."""
+        self._taken = {}
+
+    def settle(self) -> None:
+        """After a page is durable: what it took and did not use is there for the next."""
+        if len(self._held) > MOST_HELD:
+            self._held = {}
+        self._held |= self._taken
 
     def _spend(self, page: Page, grant: Grant, request: str, items: Sequence[Item], shown: int) -> None:
         """Use an approval up: an allowance of rows, or of exactly these records of minors."""

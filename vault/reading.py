@@ -194,6 +194,7 @@ class Reading:
                 for j in jobs
             ]
         )
+        self._gate.begin()
         with self._t.journal.page() as page:  # 6 log
             self._t.demand_schema(page.registry)
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
@@ -202,6 +203,7 @@ class Reading:
             whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs
             for job in jobs:
                 self._enter(page, job, entombed, whos, cases, over=over)
+        self._gate.settle()
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
 

@@ -14,7 +14,7 @@ from casekit import NUMBERS, ROWS, A, B, C, D, Site, build, codes, copied, outco
 from kit import shown, values
 
 from vault.config import Stores
-from vault.errors import Denied
+from vault.errors import Denied, VaultError
 from vault.vault import Vault
 
 
@@ -293,4 +293,36 @@ def test_more_records_than_a_days_take_an_allowance_that_serves_once(template: S
     assert seen == ["ok", "approval_required"]
     site.made.clock.advance(days=1)
     assert outcome(site.vault, site.token("li"), ids) == "ok"
+    site.vault.close()
+
+
+def test_nodes_share_a_days_number(template: Site, tmp_path: Path) -> None:
+    """However reads are spread over nodes, no more than the number is shown, and nearly all of it is."""
+    site = copied(template, tmp_path, {"rows = 10000 ": "rows = 250 "})
+    other = Vault.open(site.made.folder, clock=site.made.clock)
+    li, ids = site.token("li"), site.ids(*NUMBERS[:3]) * 3
+    seen = [outcome(vault, li, ids) for _ in range(16) for vault in (site.vault, other)]
+    allowed = seen.count("ok") * len(ids)
+    assert 150 < allowed <= 250
+    assert set(seen[-4:]) == {"approval_required"}
+    other.close()
+    site.vault.close()
+
+
+def test_what_a_failed_page_took_is_not_used(template: Site, tmp_path: Path) -> None:
+    """Counts taken on a page that was undone are taken again: the number stays a bound."""
+    site = copied(template, tmp_path, {"rows = 10000 ": "rows = 250 "})
+    li, ids = site.token("li"), site.ids(*NUMBERS[:3])
+    session = site.vault.tenancy().stores.ledger.db.session()
+    ((pages,),) = session.rows("PRAGMA page_count")
+    session.rows(f"PRAGMA max_page_count={pages}")
+    lawyer = site.token("lawyer")
+    with pytest.raises(VaultError):
+        for _ in range(1000):
+            site.vault.reading().read(lawyer, ids * 30)
+    with pytest.raises(VaultError):
+        site.vault.reading().read(li, ids * 30)
+    session.rows(f"PRAGMA max_page_count={pages + 100_000}")
+    seen = [outcome(site.vault, li, ids) for _ in range(90)]
+    assert seen.count("ok") == 250 // 3
     site.vault.close()
