@@ -157,9 +157,6 @@ def _count(oracle: Oracle, asked: Asked, shown: dict[str, Shown], *, denied: boo
         step.tried += 1
         step.used += bool(shown)
     seen = oracle.seen.setdefault((actor, asked.token.purpose, day), [])
-    # One that a closed case keeps from being shown may have been counted: that errs on the safe side
-    shut = [i for i in asked.ids if any(oracle.cases[c].state == "closed" for c in oracle.records[i].cases)]
-    seen += [(ident, True) for ident in shut if ident not in shown]
     if asked.searched is not None:
         kind, name, value = asked.searched
         oracle.looked.setdefault((actor, f"{kind}.{name}", day), []).append((value, not denied))
