@@ -217,7 +217,7 @@ class PowersMachine(Asks):
         names = tuple(fields) if fields else None
         chosen = self.request_for(token, request, odd=odd)
         if chosen and chosen.what == "minors" and not odd:
-            ids = list(chosen.about)
+            ids, names = list(chosen.about), None  # of any kind, so not by a borrower's fields
         self.ask(Asked(credential, token, "read", ids, names, chosen))
 
     def request_for(self, token: Token, number: int, *, odd: bool) -> Ask | None:
