@@ -87,7 +87,7 @@ def hold(world: World, asked: Asked, got: Got) -> None:
     assert possible, "more than a day's records"
     if asked.searched is not None:
         sure, may = oracle.lookups(asked.token, *asked.searched, asked.now)
-        assert may or not shown, "looked up though not allowed, or too often"
+        assert may or got.denied, "looked up though not allowed, or too often"
         certain = certain and sure
     spans = {i: _span(oracle, asked, oracle.records[i]) for i in asked.ids if i in oracle.records}
     for ident, item in shown.items():
@@ -106,7 +106,7 @@ def hold(world: World, asked: Asked, got: Got) -> None:
             _no_less(shown[ident], spans[ident])
     elif got.denied and why:
         MET["refused, and the reason is the oracle's"] += got.denied in why
-    _count(oracle, asked, shown)
+    _count(oracle, asked, shown, denied=bool(got.denied))
 
 
 def _fits(oracle: Oracle, asked: Asked, shown: list[str]) -> bool:
@@ -150,15 +150,16 @@ def _no_less(item: Shown, spans: dict[str, tuple[View, View]]) -> None:
             assert View[one.view] >= low, f"{item.kind}.{name} is {one.view}, at least {low.name}"
 
 
-def _count(oracle: Oracle, asked: Asked, shown: dict[str, Shown]) -> None:
+def _count(oracle: Oracle, asked: Asked, shown: dict[str, Shown], *, denied: bool) -> None:
     """Note uses, records and values of the day, and what used the approval up."""
     day, actor = day_of(asked.now), oracle.actor(asked.token).id
     for step in asked.token.steps:
         step.tried += 1
         step.used += bool(shown)
-    if asked.searched is not None and shown:
+    seen = oracle.seen.setdefault((actor, asked.token.purpose, day), [])
+    if asked.searched is not None:
         kind, name, value = asked.searched
-        oracle.looked.setdefault((actor, f"{kind}.{name}", day), []).append(value)
+        oracle.looked.setdefault((actor, f"{kind}.{name}", day), []).append((value, not denied))
     if not shown:
         return
     without = oracle.bulk(asked.token, list(shown), None, asked.now)
@@ -170,7 +171,6 @@ def _count(oracle: Oracle, asked: Asked, shown: dict[str, Shown]) -> None:
         asked.ask.used |= approved
         asked.ask.spoilt = True
         MET[f"used {asked.ask.what}"] += approved
-    seen = oracle.seen.setdefault((actor, asked.token.purpose, day), [])
     seen += [(ident, approved) for ident in shown]
 
 

@@ -148,7 +148,7 @@ class Oracle:
         self.withdrew: dict[str, date] = {}
         self.asks: dict[str, Ask] = {}
         self.seen: dict[tuple[str, str, date], list[tuple[str, bool]]] = {}
-        self.looked: dict[tuple[str, str, date], list[str]] = {}
+        self.looked: dict[tuple[str, str, date], list[tuple[str, bool]]] = {}
 
     @property
     def rules(self) -> Rules:
@@ -352,4 +352,6 @@ class Oracle:
         if not caps or self.ceiling(token, name) is View.HIDDEN:
             return False, False
         before = self.looked.get((self.actor(token).id, f"{kind}.{name}", day_of(now)), [])
-        return len({*before, value}) <= min(caps), len({*before, value}) <= max(caps)
+        # A hit or a miss counts; whether a question that was refused does is left open
+        asked, answered = {v for v, _ in before}, {v for v, done in before if done}
+        return len({*asked, value}) <= min(caps), len({*answered, value}) <= max(caps)

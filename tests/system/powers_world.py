@@ -45,7 +45,7 @@ masked = ["product"]
 def _policies() -> tuple[str, ...]:
     """Three policies, each showing more than the one before; the second is in force to begin with."""
     text = _DEFAULT.read_text("utf-8").partition("\n[[tests]]")[0]
-    text = text.replace("rows = 10000 ", "rows = 12 ").replace("cap = 200", "cap = 6")
+    text = text.replace("rows = 10000 ", "rows = 8 ").replace("cap = 200", "cap = 3")
     text = text.replace('purposes = ["fraud_check"]', 'purposes = ["fraud_check", "modelling"]', 1)
     both, name = '["name", "phone"]', '["name"]'
     wide = '["name", "phone", "customer_no"]'
