@@ -13,7 +13,7 @@ from typing import Final
 from vault.approvals import demand_for, spent
 from vault.config import today
 from vault.crypto import mac
-from vault.errors import Denied, VaultError
+from vault.errors import Denied, NotFound, VaultError
 from vault.items import Item
 from vault.journal import Page
 from vault.ledger.book import CaseRow
@@ -153,9 +153,14 @@ class Gate:
     def asks_cases(self, grant: Grant) -> bool:
         """Whether the state of cases decides for this grant."""
         policy = self._t.policy
-        return policy.case_bound(grant.role, grant.purpose) or any(
+        return self._bound(grant) or any(
             condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
         )
+
+    def _bound(self, grant: Grant) -> bool:
+        """Whether a grant reaches its own open cases alone: the policy binds the role, or an agency acts."""
+        policy = self._t.policy
+        return policy.case_bound(grant.role, grant.purpose) or bool(grant.agency and not policy.sandbox)
 
     def place(self, grant: Grant, items: Sequence[Item]) -> list[bytes]:
         """Note for each item by which cases it is in a grant's scope; gives them all."""
@@ -177,15 +182,15 @@ class Gate:
     ) -> None:
         """Refuse the items whose cases are closed, or aren't the caller's where the policy binds it to cases.
 
-        The token names the case, so the caller hears `case_closed`; a record of another case looks missing.
+        Where the token names the case the caller hears `case_closed`; otherwise the record looks missing.
         """
-        bound = self._t.policy.case_bound(grant.role, grant.purpose)
+        bound = self._bound(grant)
         for item in items:
             if item.error is not None or item.held is None:
                 continue
             found = [rows.get(handle) for handle in item.cases]
             if bound and not any(row is not None and _works(row, standing) for row in found):
-                item.refuse(_closed())
+                item.refuse(_closed() if grant.cases is not None else NotFound())
             elif found and all(row is not None and row.state == "closed" for row in found):
                 self._refuse_unless_same(grant, item, asked, action)
 

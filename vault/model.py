@@ -131,6 +131,7 @@ class Grant(Word):
         issued: µs UTC at which link 0 was issued, in whole seconds.
         holders: The raw public key that each link names, one per link; the last must prove itself.
         issued_to: Who it was issued to, where `principal` is somebody it was handed on to; "" otherwise.
+        agency: The agency that acts with it or handed it on, "" for the house alone: bound to its cases.
         evidence: Who handed it to whom, where it was handed on; "" where it wasn't.
     """
 
@@ -151,6 +152,7 @@ class Grant(Word):
     issued: int = 0
     holders: tuple[bytes, ...] = ()
     issued_to: str = ""
+    agency: str = ""
     evidence: str = ""
 
 

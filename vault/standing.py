@@ -80,6 +80,7 @@ def _stand(registry: Registry, policy: Policy, grant: Grant, now: int) -> Standi
             bounded,
             principal=PrincipalId(actor.id),
             issued_to=holder.id,
+            agency=agency,
             evidence=_evidence(parties, grant),
         ),
         until=min(ends),

@@ -267,14 +267,15 @@ class Oracle:
     # --- what a record shows --------------------------------------------------------------------------
 
     def in_reach(self, token: Token, record: Held) -> bool:
-        """Whether a record lies in the token's cases and, for a bound role, in the caller's own open ones."""
+        """Whether a record lies in the token's cases and, where a role or an agency is bound, in its own."""
         named = token.cases
         if named is not None and not record.cases & named:
             return False
-        if not self.rules.bound(token.role, token.purpose):
+        agency = any(p.agency for p in self.chain(token))
+        if not (agency or self.rules.bound(token.role, token.purpose)):
             return True
         actor = self.actor(token)
-        mine = (self.cases[c] for c in record.cases & (named or frozenset()))
+        mine = (self.cases[c] for c in (record.cases if named is None else record.cases & named))
         return any(case.state == "open" and self.own(actor, case.holder) for case in mine)
 
     def own(self, actor: Person, holder: str) -> bool:

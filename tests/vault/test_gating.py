@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -314,14 +316,13 @@ def test_what_a_failed_page_took_is_not_used(template: Site, tmp_path: Path) -> 
     site = copied(template, tmp_path, {"rows = 10000 ": "rows = 250 "})
     li, ids = site.token("li"), site.ids(*NUMBERS[:3])
     assert outcome(site.vault, li, ids) == "ok"
-    session = site.vault.tenancy().stores.ledger.db.session()
-    session.rows(
-        "CREATE TRIGGER nothing_in BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'no room'); END"
-    )
+    with closing(sqlite3.connect(site.made.folder / "ledger.db")) as beside:
+        beside.execute("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
     for _ in range(40):
         with pytest.raises(VaultError):
             site.vault.reading().read(li, ids * 30)
-    session.rows("DROP TRIGGER nothing_in")
+    with closing(sqlite3.connect(site.made.folder / "ledger.db")) as beside:
+        beside.execute("DROP TRIGGER full")
     seen = [outcome(site.vault, li, ids) for _ in range(90)]
     assert seen.count("ok") == 250 // 3 - 1
     site.vault.close()
