@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib import resources
 from types import MappingProxyType
@@ -105,6 +105,10 @@ class _File(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rule: tuple[ReachRule, ...]
 
 
+Debtors = tuple[tuple[Mapping[str, str], ...], ...]
+"""Of each case of a contact person, the days known of each of its borrowers."""
+
+
 class Circumstances(Word):
     """What is so at the moment of a decision; the caller looks it up.
 
@@ -112,7 +116,7 @@ class Circumstances(Word):
         now: µs UTC.
         channel, kind: Over which way, and what the person is.
         anchors: ISO dates by name of the person to be reached.
-        debtors: For a contact person, of each case they belong to: the anchors of its borrowers.
+        debtors: For a contact person.
         calls: Effective calls with the person today, and those in flight.
         attempts: Reservations of the number today, whatever became of them.
     """
@@ -121,7 +125,7 @@ class Circumstances(Word):
     channel: str
     kind: str
     anchors: Mapping[str, str]
-    debtors: tuple[tuple[Mapping[str, str], ...], ...] = ()
+    debtors: Debtors = ()
     calls: int = 0
     attempts: int = 0
 
@@ -198,15 +202,14 @@ def closing(rules: Sequence[ReachRule], so: Circumstances) -> int | None:
     return min(ends, default=None)
 
 
-def out_of_reach(anchors: Mapping[str, str]) -> bool:
-    """Whether a debtor has died, lost capacity, or can't be reached.
+def unreachable(anchors: Mapping[str, str]) -> bool:
+    """Whether somebody can't be reached: noted, and not spoken to on that day or later."""
+    return anchors.get("unreachable_on", "") > anchors.get("reached_on", "")
 
-    An effective contact on the day of `unreachable_on` or later ends that.
-    """
-    if "deceased_on" in anchors or "incapacitated_on" in anchors:
-        return True
-    lost = anchors.get("unreachable_on", "")
-    return lost > anchors.get("reached_on", "")
+
+def out_of_reach(anchors: Mapping[str, str]) -> bool:
+    """Whether a debtor has died, lost legal capacity, or can't be reached."""
+    return "deceased_on" in anchors or "incapacitated_on" in anchors or unreachable(anchors)
 
 
 def _left(rules: Sequence[ReachRule], so: Circumstances, test: str, count: int) -> int | None:
@@ -239,7 +242,7 @@ def _lost(_: ReachRule, so: Circumstances) -> bool:
     return any(case and all(map(out_of_reach, case)) for case in so.debtors)
 
 
-_TESTS: Final = {
+_TESTS: Final[Mapping[str, Callable[[ReachRule, Circumstances], bool]]] = {
     "not_refused": lambda _, so: "contact_refused_on" not in so.anchors,
     "lost_contact": _lost,
     "hours": lambda rule, so: _agreed(so) or _within(rule, so.now),

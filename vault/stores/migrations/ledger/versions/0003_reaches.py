@@ -12,18 +12,31 @@ from vault.stores.migrations import columns
 revision: Final = "0003"
 down_revision: Final = "0002"
 
-LINE: Final = "tenant reservation debtor:bytes number:bytes day channel actor state effective:int deadline:int body:bytes"
+TABLES: Final = (
+    (
+        "reaches",
+        (
+            "tenant reservation debtor:bytes number:bytes day channel actor state effective:int"
+            " deadline:int body:bytes"
+        ),
+        "tenant reservation",
+    ),
+)
+INDEXES: Final = (
+    ("reaches_debtor", "reaches", "tenant day debtor"),
+    ("reaches_number", "reaches", "tenant day number"),
+)
 
 
 def upgrade() -> None:
     """Make the table and its indexes; it is empty at first."""
-    op.create_table(
-        "reaches", *columns(LINE), PrimaryKeyConstraint("tenant", "reservation", name="reaches_pk")
-    )
-    op.create_index("reaches_debtor", "reaches", ["tenant", "day", "debtor"])
-    op.create_index("reaches_number", "reaches", ["tenant", "day", "number"])
+    for name, line, key in TABLES:
+        op.create_table(name, *columns(line), PrimaryKeyConstraint(*key.split(), name=f"{name}_pk"))
+    for name, table, line in INDEXES:
+        op.create_index(name, table, line.split())
 
 
 def downgrade() -> None:
     """Drop the table."""
-    op.drop_table("reaches")
+    for name, _, _ in reversed(TABLES):
+        op.drop_table(name)
