@@ -91,7 +91,8 @@ class Settler:
                 page.tx.reaches.settle(reservation, state, int(effective))
                 about = self._about(row)
                 held = self._held(page, about.record)
-                who = t.who(grant, about=about.kind, reason=self._reason(page, row, about, late=late))
+                reason = self._reason(page, row, about, effective=effective, late=late)
+                who = t.who(grant, about=about.kind, reason=reason)
                 said = f"reach {'effective' if effective else state} {reservation}"
             slot = page.add(self._settling("confirm" if error is None else "deny", grant, who, held, said))
         if error is not None:
@@ -131,11 +132,11 @@ class Settler:
             return None
         return self._outreach.retried(lambda: self._t.keeping.fetch([record]).get(record))
 
-    def _reason(self, page: Page, row: ReachRow, about: _About, *, late: bool) -> str:
-        """What an auditor should look for: a call told of late, and one that made more than the cap."""
+    def _reason(self, page: Page, row: ReachRow, about: _About, *, effective: bool, late: bool) -> str:
+        """What an auditor should look for: a call that made more than the cap, or was told of late."""
         calls, _ = page.tx.reaches.calls(row.debtor, row.day, row.channel, page.now)
         caps = [r.most for r in self._rules if r.test == "calls" and r.covers(row.channel, about.kind)]
-        if late and any(calls > most for most in caps):
+        if effective and any(calls > most for most in caps):
             return "call_cap"
         return "late" if late else ""
 
