@@ -104,15 +104,13 @@ def reserve(
 def confirm(
     call: Call,
     reservation: Held,
-    effective: Annotated[
-        bool | None,
-        typer.Option("--effective/--not-effective", help="Whether the person was spoken to; one of the two."),
-    ] = None,
+    effective: Annotated[bool, typer.Option("--effective", help="The person was spoken to.")] = False,
+    not_effective: Annotated[bool, typer.Option("--not-effective", help="They were not.")] = False,
 ) -> None:
     """Say that a reservation was used; a call that was effective counts against the day's."""
-    if effective is None:
+    if effective == not_effective:
         raise Invalid(
-            "whether the call was effective is missing",
+            "whether the call was effective is to be said",
             code="invalid_usage",
             field="effective",
             remedy="give --effective or --not-effective",

@@ -79,7 +79,7 @@ def note(made: Made, record: str, **anchors: str) -> None:
     keeping.set_facts([(held, facts)])
 
 
-def agent(made: Made, name: str) -> Credential:
+def agent(made: Made, name: str, limits: Limits | None = None) -> Credential:
     """A token of one person of an agency of this name, which works under a contract in force."""
     room = made.vault.granting()
     agency = room.add_principal(
@@ -95,4 +95,4 @@ def agent(made: Made, name: str) -> Credential:
         roles=("agency_collector",),
         more=Enrolment(agency=agency.principal),
     )
-    return room.issue(one, role="agency_collector", purpose="phone_collection")
+    return room.issue(one, role="agency_collector", purpose="phone_collection", limits=limits)

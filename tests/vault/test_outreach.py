@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit import Made
-from reachkit import PHONE, ROWS, contact_of, lines, note, on_either, on_sqlite, refused, setup
+from kit import Made, make_vault
+from reachkit import PHONE, ROWS, agent, contact_of, lines, note, on_either, on_sqlite, refused, setup
 
 from vault.access.tokens import Limits
+from vault.ledger.registry import Principal
 from vault.model import View
 from vault.reaching import Reservation
 
@@ -149,3 +150,44 @@ def test_a_check_tells_what_is_allowed_and_how_sure_the_rules_are(made: Made) ->
     made.clock.advance(hours=13)
     answers = room.check(made.token("dialer"), ident).answers
     assert [(a.allowed, a.reason, a.rule) for a in answers] == [(False, "quiet_hours", "REACH-HOURS")] * 3
+
+
+def test_an_agency_reaches_the_cases_that_are_its_own(tmp_path: Path) -> None:
+    """Outside a sandbox a case must be open and its own; another's, or a closed one, is refused."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting, case = made.vault.granting(), ROWS[0]["案件编号"]
+    ways = {"importer": "import", "case_desk": "administration"}
+    people = {
+        role: granting.add_principal(made.identity, name=role, roles=(role,)) for role in (*ways, "dialer")
+    }
+    tokens = {role: granting.issue(people[role], role=role, purpose=ways[role]) for role in ways}
+    made.vault.writing().import_file(
+        tokens["importer"], made.file(ROWS), kind="borrower", report=made.folder / "report.jsonl"
+    )
+    desk, room, ident = made.vault.casework(), made.vault.reaching(), f"borrower:{ROWS[0]['客户编号']}"
+    desk.open_cases(tokens["case_desk"], [case], reason="placed")
+    bound = Limits(cases=frozenset({case}))
+    north, south = (agent(made, name, bound) for name in ("north", "south"))
+    assert refused(partial(room.reserve, north, ident)) == "case_closed"
+    registry = made.vault.tenancy().journal.registry()
+    worker = next(p for p in registry.all(Principal) if p.name == "north agent")
+    desk.assign(tokens["case_desk"], [case], worker.id, reason="first")
+    assert room.reserve(north, ident).number == PHONE
+    assert refused(partial(room.reserve, south, ident)) == "case_closed"
+    desk.close_cases(tokens["case_desk"], [case], reason="paid")
+    assert refused(partial(room.reserve, north, ident)) == "case_closed"
+    dialer = granting.issue(people["dialer"], role="dialer", purpose="phone_collection")
+    assert refused(partial(room.reserve, dialer, ident)) == "case_closed"
+    made.vault.close()
+
+
+def test_who_was_erased_is_not_found(lite: Made) -> None:
+    """After a purge there is nobody to reach; a reservation made before is settled without naming anybody."""
+    room, token, ident = setup(lite)
+    found = room.reserve(token, ident)
+    erase, dpo = lite.vault.erasing(), lite.token("dpo")
+    erase.execute(dpo, erase.plan(dpo, as_of=date(2032, 1, 1)).id, yes=True)
+    assert refused(partial(room.reserve, token, ident)) == "not_found"
+    assert room.confirm(token, found.id, effective=True).effective
+    (line,) = lines(lite, kind="confirm")
+    assert (line.record, line.subject) == ("", "")

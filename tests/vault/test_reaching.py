@@ -176,17 +176,19 @@ def test_after_half_an_hour_a_reservation_is_an_attempt_and_no_call(made: Made) 
 
 
 def test_eight_threads_get_three_calls(made: Made) -> None:
-    """Under eight threads of two agencies and the lender never more than three are given out."""
-    room, _, ident = setup(made)
-    roles = ("dialer", "collector", "agency_collector")
-    tokens = [made.token(role, "phone_collection") for role in roles]
+    """Eight threads, two nodes, two agencies and the lender: never more than three are given out."""
+    room, token, ident = setup(made)
+    tokens = [token, agent(made, "north"), agent(made, "south")]
+    other = made.vault.open(made.folder, clock=made.clock)
+    rooms = [room, other.reaching()]
 
     def call(n: int) -> str:
-        field = ("phone", "phone_alt")[n % 2]
-        return refused(lambda: room.reserve(tokens[n % 3], ident, field=field))
+        field = ("phone", "phone_alt")[n // 2 % 2]
+        return refused(lambda: rooms[n % 2].reserve(tokens[n % 3], ident, field=field))
 
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(call, range(24)))
+    other.close()
     assert (codes.count(""), codes.count("call_cap")) == (3, 21)
     assert len(lines(made, kind="reserve")) == 3
     assert len(lines(made, kind="deny", reason="call_cap")) == 21
