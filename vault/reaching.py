@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from vault.access.reaching import (
     CHANNELS,
     Answer,
@@ -105,7 +107,7 @@ class Reaching:
             if target.item.error is None:
                 for channel in CHANNELS:
                     so = self._circumstances(page, target, channel, debtors)
-                    answers.append(answer(self._rules, so))
+                    answers.append(_with_number(answer(self._rules, so), target))
             slot = page.add(self._happening(grant, target, "search", "reach check"))
         if target.item.error is not None:
             raise target.item.error
@@ -293,6 +295,13 @@ class Reaching:
             kind, (outcome, reason) = "deny", outcome_of(item.error)
             who = t.who(grant, about=item.kind, outcome=outcome, reason=reason)
         return Happening(kind=kind, who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)
+
+
+def _with_number(said: Answer, target: Target) -> Answer:
+    """Where the record holds no such number, nobody is called or written to by it."""
+    if said.channel == "visit" or target.number or not said.allowed:
+        return said
+    return msgspec.structs.replace(said, allowed=False, reason=NotFound.default_code)
 
 
 def _no_such(field: str, known: tuple[str, ...]) -> Invalid:

@@ -13,9 +13,11 @@ from kit import Made, make_vault
 from reachkit import PHONE, ROWS, agent, contact_of, lines, note, on_either, on_sqlite, refused, setup
 
 from vault.access.tokens import Limits
+from vault.crypto.provider import LocalKeys
 from vault.ledger.registry import Principal
 from vault.model import View
 from vault.reaching import Reservation
+from vault.vault import Vault
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -191,3 +193,11 @@ def test_who_was_erased_is_not_found(lite: Made) -> None:
     assert room.confirm(token, found.id, effective=True).effective
     (line,) = lines(lite, kind="confirm")
     assert (line.record, line.subject) == ("", "")
+
+
+def test_a_masked_node_gives_no_number(lite: Made) -> None:
+    """It has neither the keys of numbers nor the room."""
+    keys = LocalKeys.create(lite.outside / "node")
+    keys.add_tenant(lite.vault.provider.tenant("main").subset(frozenset({"masked"})))
+    with Vault.open(lite.folder, keys=keys.folder, clock=lite.clock) as node:
+        assert refused(node.reaching) == "audience_denied"

@@ -106,6 +106,38 @@ def test_a_reservation_ends_where_the_hours_do(lite: Made) -> None:
     assert room.reserve(lite.token("dialer"), ident).until == lite.clock.now + 10 * 60 * 1_000_000
 
 
+def test_the_days_turn_begins_a_new_count(made: Made) -> None:
+    """Three in flight before midnight are that day's; from 00:00:00 on there are three more."""
+    room, _, ident = setup(made)
+    note(made, ident, hours_agreed_on="2026-03-01")
+    made.clock.advance(hours=13, minutes=50)
+    token = made.token("dialer")
+    before = [room.reserve(token, ident, field=field).id for field in ("phone", "phone_alt", "phone")]
+    made.clock.advance(minutes=9, seconds=59)
+    assert refused(partial(room.reserve, token, ident)) == "call_cap"
+    made.clock.advance(seconds=1)
+    room.confirm(token, before[0], effective=True)
+    for _ in range(3):
+        room.reserve(token, ident)
+    assert refused(partial(room.reserve, token, ident)) == "call_cap"
+
+
+def test_without_a_number_a_visit_is_left(lite: Made) -> None:
+    """A record without such a number is neither called nor written to, and a check says so."""
+    row = {name: text for name, text in borrowers(1, first=9)[0].items() if name != "备用电话"}
+    lite.load([row])
+    room, token, _ = setup(lite)
+    (ident,) = lite.ids([row])
+    answers = room.check(token, ident, field="phone_alt").answers
+    assert [(a.allowed, a.reason) for a in answers] == [
+        (False, "not_found"),
+        (False, "not_found"),
+        (True, ""),
+    ]
+    assert refused(partial(room.reserve, token, ident, field="phone_alt")) == "not_found"
+    assert [line.outcome for line in lines(lite, kind="deny")] == ["not_found"]
+
+
 # --- caps -----------------------------------------------------------------------------------------------
 
 

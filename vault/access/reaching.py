@@ -137,7 +137,7 @@ class Answer(Word):
         reason: The code of the first rule that refuses; "" if none does.
         rule: That rule's id.
         calls_left, attempts_left: How many more today; None where no rule counts them.
-        until: µs UTC at which the hours close; None where they don't bind.
+        until: µs UTC at which the hours close, `now` if they have; None where they don't bind.
     """
 
     channel: str
