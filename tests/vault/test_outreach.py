@@ -201,3 +201,13 @@ def test_a_masked_node_gives_no_number(lite: Made) -> None:
     keys.add_tenant(lite.vault.provider.tenant("main").subset(frozenset({"masked"})))
     with Vault.open(lite.folder, keys=keys.folder, clock=lite.clock) as node:
         assert refused(node.reaching) == "audience_denied"
+
+
+def test_an_erasure_that_began_closes_the_person(lite: Made) -> None:
+    """From the tombstone on nobody is reached, though the record still opens; the refusal names nobody."""
+    room, token, ident = setup(lite)
+    with lite.vault.tenancy().journal.page() as page:
+        page.tx.entomb("plan-1", [ident], page.first_index)
+    assert refused(partial(room.reserve, token, ident)) == "not_found"
+    (line,) = lines(lite, kind="deny")
+    assert (line.outcome, line.record) == ("not_found", "")

@@ -114,3 +114,13 @@ def test_every_history_counts_as_a_model_does(lite: Made, steps: list[tuple[str,
             confirm = partial(room.confirm, token, one["id"], effective=step == "effective")
             assert refused(partial(room.void, token, one["id"]) if step == "void" else confirm) == code
             one["state"] = one["state"] or step
+
+
+def test_a_revoked_token_settles_nothing(lite: Made) -> None:
+    """Settling is admitted like any act: the refusal is an entry, and the reservation stays as it was."""
+    room, token, ident = setup(lite)
+    found = room.reserve(token, ident)
+    lite.vault.granting().revoke(lite.identity, token)
+    assert refused(partial(room.confirm, token, found.id, effective=True)) == "token_revoked"
+    again = lite.token("dialer")
+    assert room.confirm(again, found.id, effective=False).state == "confirmed"
