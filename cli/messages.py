@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from cli.messages_powers import TEXTS
-from cli.messages_reach import TEXTS as REACH
+from cli.messages_reach import TEXTS
 
-_TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | REACH | {
+_TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),
     "hint": ("hint", "提示"),
     "hint.not_found": (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-TEXTS: Final[dict[str, tuple[str, str]]] = {
+from cli import messages_powers
+
+TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
     "hint.call_cap": (
         "go on tomorrow: three effective calls a day, the lender's and all agencies' together",
         "请于次日继续：每日有效通话以三次为限，机构与各委外方合计",

@@ -211,7 +211,7 @@ class Reaching:
         t.demand_schema(page.registry)
         if item.record and page.tx.entombed([item.record]):
             item.forget(NotFound())
-        handles = self._gate.handles(grant, item)
+        handles = self._gate.place(grant, [item])
         rows = page.cases(handles) if handles else {}
         try:
             over = t.contract_over(page.registry, t.today())
