@@ -92,7 +92,6 @@ class Reaching:
         *,
         field: str = "phone",
         case: str | None = None,
-        request: str | None = None,
     ) -> Checked:
         """What would be allowed now over each channel, and how many calls are left; the question is an entry.
 
@@ -100,10 +99,10 @@ class Reaching:
             Denied: Token, policy or the record's state rule it out, whatever the hour.
             NotFound: No such record within reach.
         """
-        grant, target = self._target(credential, ident, field, request, number=True)
+        grant, target = self._target(credential, ident, field, None, number=True)
         answers: list[Answer] = []
         with self._t.journal.page() as page:
-            debtors = self._admit(page, grant, target, case, request)
+            debtors = self._admit(page, grant, target, case)
             if target.item.error is None:
                 for channel in CHANNELS:
                     so = self._circumstances(page, target, channel, debtors)
@@ -151,10 +150,11 @@ class Reaching:
         grant, target = self._target(credential, ident, field, request, number=channel != "visit")
         item, reservation, until = target.item, new_id("rv"), 0
         with self._t.journal.page() as page:
-            debtors = self._admit(page, grant, target, case, request)
+            debtors = self._admit(page, grant, target, case)
             if item.error is None:
                 so = self._circumstances(page, target, channel, debtors)
                 self._refuse(target, so)
+                self._count(page, grant, target, request)
                 closes = closing(self._rules, so)
                 until = page.now + IN_FLIGHT if closes is None else min(page.now + IN_FLIGHT, closes)
             slot = page.add(self._happening(grant, target, "reserve", f"reach {channel} {reservation}"))
@@ -203,9 +203,7 @@ class Reaching:
         covered = self._gate.covered(request)
         return grant, self._outreach.target(grant, ident, field, number=number, approved=covered)
 
-    def _admit(
-        self, page: Page, grant: Grant, target: Target, case: str | None, request: str | None
-    ) -> Debtors:
+    def _admit(self, page: Page, grant: Grant, target: Target, case: str | None) -> Debtors:
         """What a read is admitted by, under the lock; what refuses it stands on the item."""
         t, item = self._t, target.item
         t.demand_schema(page.registry)
@@ -215,7 +213,7 @@ class Reaching:
         rows = page.cases(handles) if handles else {}
         try:
             over = t.contract_over(page.registry, t.today())
-            standing = self._gate.admit(page, grant, [item], search=None, request=request, over=over)
+            standing = self._gate.admit(page, grant, search=None, over=over)
             self._gate.refuse_closed(grant, standing, [item], rows, None, "reach")
             self._refuse_closed(grant, target, rows, handles)
         except Denied as refused:
@@ -256,6 +254,14 @@ class Reaching:
             )
         elif so.channel != "visit" and not target.number:
             target.item.refuse(NotFound())
+
+    def _count(self, page: Page, grant: Grant, target: Target, request: str | None) -> None:
+        """Count it last, as a read is: against the day's records, or an approval, which it spends."""
+        if target.item.error is None:
+            try:
+                self._gate.count(page, grant, [target.item], request)
+            except Denied as refused:
+                target.item.refuse(refused)
 
     # --- writing down ---------------------------------------------------------------------------------
 

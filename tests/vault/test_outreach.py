@@ -211,3 +211,20 @@ def test_an_erasure_that_began_closes_the_person(lite: Made) -> None:
     assert refused(partial(room.reserve, token, ident)) == "not_found"
     (line,) = lines(lite, kind="deny")
     assert (line.outcome, line.record) == ("not_found", "")
+
+
+def test_a_minor_is_reached_once_by_an_approval(tmp_path: Path) -> None:
+    """Somebody else's yes to exactly this record serves one reservation."""
+    made = make_vault(tmp_path)
+    made.load(ROWS)
+    room, token, ident = setup(made)
+    note(made, ident, adult_on="2030-01-01")
+    granting = made.vault.granting()
+    assert refused(partial(room.reserve, token, ident)) == "approval_required"
+    request = granting.ask(made.identity, "minors", (ident,), purpose="phone_collection", reason="x").id
+    assert refused(partial(room.reserve, token, ident, request=request)) == "approval_required"
+    other = granting.add_principal(made.identity, name="other", roles=("approver",))
+    granting.approve(other, request)
+    assert room.reserve(token, ident, request=request).number == PHONE
+    assert refused(partial(room.reserve, token, ident, request=request)) == "approval_required"
+    made.vault.close()
