@@ -26,6 +26,7 @@ from cli import (
     migrate,
     policy,
     principals,
+    reach,
     records,
     requests,
     retention,
@@ -68,6 +69,7 @@ def _app() -> typer.Typer:
         ("case", "Cases: opened, assigned, recalled, closed.", cases),
         ("policy", "Which role sees what, and why.", policy),
         ("log", "The access log: ask, verify, prove.", log),
+        ("reach", "Numbers by rule: hours, caps, contact persons.", reach),
         ("migrate", "A live table: move it in, prove that it arrived.", migrate),
     )
     for name, text, part in groups:

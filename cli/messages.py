@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from cli.messages_powers import TEXTS
+from cli.messages_reach import TEXTS
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),
@@ -351,6 +351,8 @@ _CODES: Final = {
     "contact_refused": "当事人已拒绝联系",
     "region_denied": "所在地区不允许此操作",
     "quiet_hours": "当前时段不允许此操作",
+    "call_cap": "当日有效通话次数已达上限",
+    "attempt_cap": "该号码当日拨打次数已达上限",
     "delegation_denied": "不得转授",
     "attestation_expired": "保密承诺或培训未登记，或已过期",
 }

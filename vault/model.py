@@ -47,7 +47,7 @@ REASONS: Final = (
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (
     "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
-    "policy", "key", "tenant", "backup", "case", "export", "restrict",
+    "policy", "key", "tenant", "backup", "case", "export", "restrict", "reach",
 )  # fmt: skip
 """What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
 
@@ -288,7 +288,7 @@ class Facts(Word, omit_defaults=True, gc=False):
         cases: Keyed handles of the case numbers the record belongs to.
         anchors: ISO dates by name, which retention rules count from: `imported_on`, `placed_on`
             (委案日期), `settled_on`, `relationship_ended_on`, `consent_withdrawn_on`, `contact_refused_on`,
-            `last_demand_on`, `listed_on`.
+            `last_demand_on`, `listed_on`; others who may be reached is decided by (docs/reach.md).
         holds: Legal holds by number.
         fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
         parts: The compartments its latest version is sealed in, so that none can go missing unseen.

@@ -28,6 +28,7 @@ from vault.keeping import Keeping
 from vault.ledger.note import VKey
 from vault.ledger.registry import Principal, in_force
 from vault.model import MAIN, ROLES, Happening, Who, Whom
+from vault.reaching import Reaching
 from vault.reading import Reading
 from vault.resealing import Resealing
 from vault.retention import rules
@@ -41,7 +42,19 @@ SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
-Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting, Casework, Handing, Reviewing)
+Room = TypeVar(
+    "Room",
+    Reading,
+    Writing,
+    Amending,
+    Auditing,
+    Erasing,
+    Granting,
+    Casework,
+    Handing,
+    Reviewing,
+    Reaching,
+)
 
 
 class Vault:
@@ -294,6 +307,10 @@ class Vault:
         """The room of those who go through who may do what; a node without every key has none."""
         return self._room(Reviewing, tenant)
 
+    def reaching(self, tenant: str = MAIN) -> Reaching:
+        """The room of those who call, write or visit; a node without every key has none."""
+        return self._room(Reaching, tenant)
+
     def resealing(self, text: str | None = None, tenant: str = MAIN) -> Resealing:
         """The room of those who change what records are made of: this vault under another schema.
 
@@ -322,9 +339,9 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing}:
+            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing, Reaching}:
                 _demand_whole(tenancy)
-            if kind in {Reading, Writing, Amending, Erasing}:
+            if kind in {Reading, Writing, Amending, Erasing, Reaching}:
                 tenancy.demand_schema()
             self._rooms[key] = kind(tenancy)
         return self._rooms[key]  # type: ignore[return-value]
