@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -33,6 +33,7 @@ def register_subjects(app: typer.Typer) -> None:
     command(app, "refuse", chooses=True)(refuse)
     command(app, "deceased", chooses=True)(deceased)
     command(app, "consent", chooses=True)(consent)
+    command(app, "note", chooses=True)(note)
     command(app, "duplicates", chooses=True)(duplicates)
 
 
@@ -111,6 +112,20 @@ def consent(
 ) -> None:
     """Note that a person has withdrawn their consent; it counts from the next read on (PIPL 15)."""
     _note(call, record, "consent_withdrawn", withdrawn, "withdrawn", reason)
+
+
+def note(
+    call: Call,
+    record: Record,
+    fact: Annotated[
+        Literal["unreachable", "reached", "incapacitated", "hours_agreed"],
+        typer.Option("--fact", help="What is so of the debtor; `reach` looks at it."),
+    ],
+    on: Annotated[str, typer.Option("--on", help="The day, YYYY-MM-DD.")],
+    reason: Reason,
+) -> None:
+    """Note that a debtor can't be reached, was reached again, lacks capacity, or agreed to other hours."""
+    _note(call, record, fact, on, "on", reason)
 
 
 def _note(call: Call, record: str, fact: str, on: str, option: str, reason: str) -> None:

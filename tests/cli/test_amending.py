@@ -36,3 +36,11 @@ def test_a_note_needs_a_day_a_reason_and_the_right_person(desk: Desk) -> None:
     assert desk("dpo", *consent, "2026-01-31", token=ANSWERS).json == {"records": 2}
     assert desk("dpo", "subject", "consent", "borrower:AJ9", *NOTED[1:], "--withdrawn", "2026-01-31",
                 token=ANSWERS).code == 4  # fmt: skip
+
+
+def test_what_reaching_looks_at_is_noted(desk: Desk) -> None:
+    """Hours agreed, unreachable, reached, incapacitated; a fact of another name is no command line."""
+    note = ("subject", "note", *NOTED, "--on", "2026-01-31", "--fact")
+    for fact in ("unreachable", "reached", "incapacitated", "hours_agreed"):
+        assert desk("dpo", *note, fact, token=ANSWERS).json == {"records": 2}
+    assert desk("dpo", *note, "rich", token=ANSWERS).code == 2
