@@ -142,7 +142,9 @@ def demo(
     demo_command(directory, many, DEFAULT_SEED if seed is None else seed, call.out.json)
 
 
-def approve(call: Call, request: Annotated[str, typer.Argument(help="The request's id: a plan's.")]) -> None:
+def approve(
+    call: Call, request: Annotated[str, typer.Argument(help="The request's id, or a plan's.")]
+) -> None:
     """Give one's yes to somebody else's request (four eyes)."""
     with call.open() as vault:
         given = vault.granting(call.tenant).approve(call.identity(vault), request)
@@ -153,9 +155,11 @@ def approve(call: Call, request: Annotated[str, typer.Argument(help="The request
                 "what": given.what,
                 "digest": given.digest,
                 "approvals": len(given.approvals),
+                "quorum": max(1, given.quorum),
             }
         )
-    call.out.note("approved", request=given.id, count=len(given.approvals))
+    quorum = max(1, given.quorum)
+    call.out.note("approved", request=given.id, count=len(given.approvals), quorum=quorum)
 
 
 def tenant_add(
@@ -236,12 +240,15 @@ def keys_export(
     call: Call,
     compartments: Annotated[str, typer.Option("--compartments", help="What the node may open: masked, …")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new key folder.")],
+    request: Annotated[
+        str | None, typer.Option("--request", help="Another person's approval, of `keys`.")
+    ] = None,
 ) -> None:
     """Write a key folder for a node that may open only some compartments (a masked node: `masked`)."""
     call.demand_folder(out, "out", "name a folder that isn't there yet")
     wanted = frozenset(parsing.names(compartments) or ())
     with call.open() as vault:
-        vault.export_keys(call.identity(vault), out, wanted, call.passphrase)
+        vault.export_keys(call.identity(vault), out, wanted, call.passphrase, request)
     if call.out.json:
         call.out.document({"keys": str(out.absolute()), "compartments": sorted(wanted)})
     call.out.note("keys.exported", folder=out.absolute(), compartments=", ".join(sorted(wanted)))

@@ -1,11 +1,12 @@
-"""Commands that put records right: correct, and merge, split, refuse and duplicates of people."""
+"""Commands that put records right: correct; people merged, split, refusing, found twice, noted as dead."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from cli import parsing
 from cli.context import Call, command
 from vault.errors import Invalid
 
@@ -30,6 +31,9 @@ def register_subjects(app: typer.Typer) -> None:
     command(app, "merge", chooses=True)(merge)
     command(app, "split", chooses=True)(split)
     command(app, "refuse", chooses=True)(refuse)
+    command(app, "deceased", chooses=True)(deceased)
+    command(app, "consent", chooses=True)(consent)
+    command(app, "note", chooses=True)(note)
     command(app, "duplicates", chooses=True)(duplicates)
 
 
@@ -88,6 +92,52 @@ def refuse(call: Call, record: Record, reason: Reason) -> None:
     if call.out.json:
         call.out.document({"listed": count})
     call.out.note("subject.refused", count=count)
+
+
+def deceased(
+    call: Call,
+    record: Record,
+    on: Annotated[str, typer.Option("--on", help="The day, YYYY-MM-DD.")],
+    reason: Reason,
+) -> None:
+    """Note that a person has died; the policy's conditions look at it from the next read on (PIPL 49)."""
+    _note(call, record, "deceased", on, "on", reason)
+
+
+def consent(
+    call: Call,
+    record: Record,
+    withdrawn: Annotated[str, typer.Option("--withdrawn", help="The day, YYYY-MM-DD.")],
+    reason: Reason,
+) -> None:
+    """Note that a person has withdrawn their consent; it counts from the next read on (PIPL 15)."""
+    _note(call, record, "consent_withdrawn", withdrawn, "withdrawn", reason)
+
+
+def note(
+    call: Call,
+    record: Record,
+    fact: Annotated[
+        Literal["unreachable", "reached", "incapacitated", "hours_agreed"],
+        typer.Option("--fact", help="What is so of the debtor; `reach` looks at it."),
+    ],
+    on: Annotated[str, typer.Option("--on", help="The day, YYYY-MM-DD.")],
+    reason: Reason,
+) -> None:
+    """Note that a debtor can't be reached, was reached again, lacks capacity, or agreed to other hours."""
+    _note(call, record, fact, on, "on", reason)
+
+
+def _note(call: Call, record: str, fact: str, on: str, option: str, reason: str) -> None:
+    from datetime import date
+
+    day = parsing.day(on, option) or date.max
+    with call.open() as vault:
+        room, credential = _room(call, vault)
+        count = room.note(credential, record, fact, day, reason=reason)
+    if call.out.json:
+        call.out.document({"records": count})
+    call.out.note("subject.noted", count=count)
 
 
 def duplicates(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Commands about legal holds: add, release, list."""
+"""Commands about legal holds: add, release, list; and what was restricted, let go."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from cli.context import Call, command
 from vault.errors import NotFound, Partial
 
 PARTIAL = Partial.exit_code
+Records = Annotated[list[str], typer.Argument(help="Record ids.")]
+Approved = Annotated[
+    str | None, typer.Option("--request", metavar="REQUEST", help="Another person's approval.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to their group."""
     command(app, "add", chooses=True)(add)
     command(app, "release", chooses=True)(release)
+    command(app, "unrestrict", chooses=True)(unrestrict)
     command(app, "list", chooses=True)(list_)
 
 
 def add(
     call: Call,
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    records: Records,
     number: Annotated[str, typer.Option("--number", help="The order's number.")],
     authority: Annotated[str, typer.Option("--authority", help="Who ordered it.")],
     until: Annotated[str, typer.Option("--until", help="Its last day, YYYY-MM-DD.")],
@@ -40,14 +45,31 @@ def add(
 
 def release(
     call: Call,
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    records: Records,
     number: Annotated[str, typer.Option("--number", help="The order's number.")],
+    request: Approved = None,
 ) -> int:
-    """Release a hold by its number."""
+    """Release a hold by its number, with another person's approval."""
+    named = sorted(set(records))
     with call.open() as vault:
         credential = call.credential(vault, "dpo", "administration")
-        count = vault.erasing(call.tenant).release_hold(credential, records, number)
-    return _held(call, "hold.released", count, len(set(records)))
+        count = vault.erasing(call.tenant).release_hold(credential, named, number, request=request)
+    return _held(call, "hold.released", count, len(named))
+
+
+def unrestrict(
+    call: Call,
+    records: Records,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the log, sealed.")],
+    request: Approved = None,
+) -> int:
+    """Let restricted records be used again, with another person's approval."""
+    named = sorted(set(records))
+    with call.open() as vault:
+        credential = call.credential(vault, "dpo", "administration")
+        room = vault.erasing(call.tenant)
+        count = room.unrestrict(credential, named, reason=reason, request=request)
+    return _held(call, "hold.unrestricted", count, len(named))
 
 
 def _held(call: Call, key: str, count: int, asked: int) -> int:

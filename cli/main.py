@@ -12,15 +12,23 @@ from typing import Any, Final
 import typer
 
 from cli import (
+    access,
     admin,
+    agencies,
     amending,
+    cases,
+    glass,
+    handovers,
     holds,
     imports,
     log,
+    login,
     migrate,
     policy,
     principals,
+    reach,
     records,
+    requests,
     retention,
     schema,
     status,
@@ -49,13 +57,19 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_shared_options())
-    for part in (imports, amending, records, status, admin):
+    for part in (imports, amending, records, status, admin, login):
         part.register(app)
     groups = (
+        ("access", "Who holds which power, for how long, and what to mend.", access),
         ("token", "Purpose tokens: issue, narrow, show, revoke.", tokens),
         ("principal", "Who may act.", principals),
+        ("agency", "Agencies: contracts, ends, what they owe.", agencies),
+        ("request", "What needs another person's yes.", requests),
+        ("glass", "Break-glass: a role in need, an alarm, a review.", glass),
+        ("case", "Cases: opened, assigned, recalled, closed.", cases),
         ("policy", "Which role sees what, and why.", policy),
         ("log", "The access log: ask, verify, prove.", log),
+        ("reach", "Numbers by rule: hours, caps, contact persons.", reach),
         ("migrate", "A live table: move it in, prove that it arrived.", migrate),
     )
     for name, text, part in groups:
@@ -68,6 +82,7 @@ def _app() -> typer.Typer:
         ("schema", "Kinds and fields: check, compare, put in force.", schema.register),
         ("retention", "What must go, what must stay, and the proof.", retention.register),
         ("hold", "Legal holds.", holds.register),
+        ("handover", "Files of cases for an agency (案件移交).", handovers.register),
         ("subject", "People: merged, split, refusing, found twice.", amending.register_subjects),
     ):
         group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)

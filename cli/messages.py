@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_TEXTS: Final[dict[str, tuple[str, str]]] = {
+from cli.messages_reach import TEXTS
+
+_TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),
     "hint": ("hint", "提示"),
     "hint.not_found": (
@@ -58,8 +60,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "请于次日（北京时间）继续；当日已查询过的值仍可再查",
     ),
     "hint.contract_ended": (
-        "if it was renewed: cvault tenant contract; if not, its data has to go: cvault retention plan",
-        "如已续约，请登记：cvault tenant contract；否则应删除其数据：cvault retention plan",
+        "renewed? cvault tenant contract, of an agency cvault agency contract; else: cvault retention plan",
+        "如已续约：cvault tenant contract，委外机构：cvault agency contract；否则：cvault retention plan",
     ),
     "hint.case_closed": (
         "its work is done; if it goes on, whoever leads cases opens it again",
@@ -76,6 +78,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "hint.delegation_denied": (
         "a power is passed on by who holds it, and never wider: cvault token show",
         "权限只能由持有人转授，且不得扩大：cvault token show",
+    ),
+    "handover.requested": (
+        "Asked for as {request}: somebody else approves it, then cvault handover make --request {request}",
+        "已申请：{request}。由他人批准后执行 cvault handover make --request {request}",
+    ),
+    "handover.made": (
+        "{records} records of {cases} cases in {file}, for use until {expires}; each is an entry",
+        "已移交 {cases} 个案件共 {records} 条记录：{file}，使用期限至 {expires}；每条均已留痕",
     ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
@@ -214,11 +224,15 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已添加租户 {tenant}，其首个主体的密钥在 {file}",
     ),
     "tenant.contract": ("The contract is recorded.", "委托合同已登记。"),
-    "approved": ("Approved: {request} ({count} approvals)", "已批准：{request}（共 {count} 人）"),
+    "approved": (
+        "Your yes is on {request}: {count} of {quorum}",
+        "你已批准 {request}：{count} / {quorum} 人",
+    ),
     "policy.sound": ("The policy can be used.", "策略可以使用。"),
     "policy.tested": ("{passed} tests passed, {failed} failed", "{passed} 项测试通过，{failed} 项失败"),
     "policy.published": ("{purposes} purposes written to {file}", "已将 {purposes} 项处理目的写入 {file}"),
     "policy.same": ("Nothing changes for anybody.", "对任何人都没有变化。"),
+    "access.written": ("the review is in {file}", "复核表已写入 {file}"),
     "schema.sound": ("The schema can be used.", "结构定义可以使用。"),
     "schema.same": ("Nothing changes.", "没有变化。"),
     "schema.kind_added": ("{name} is added, kept like {after}", "新增记录类型 {name}，保存期限同 {after}"),
@@ -279,6 +293,29 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "No vault here: the signature was checked, the log was not.",
         "此处没有保险库：只验证了签名，未核对日志。",
     ),
+    "case.opened": (
+        "{changed} cases opened, {unchanged} open already",
+        "开立案件 {changed} 件，{unchanged} 件原已开立",
+    ),
+    "case.assigned": (
+        "{changed} cases assigned, {unchanged} as they were",
+        "分派案件 {changed} 件，{unchanged} 件未变",
+    ),
+    "case.recalled": (
+        "{changed} cases taken back, {unchanged} were nobody's",
+        "收回案件 {changed} 件，{unchanged} 件原本未分派",
+    ),
+    "case.closed": (
+        "{changed} cases closed, {unchanged} closed already",
+        "关闭案件 {changed} 件，{unchanged} 件原已关闭",
+    ),
+    "case.more": ("More may follow: --after {after}", "可能还有更多：--after {after}"),
+    "case.exported": ("{count} cases written to {file}", "已将 {count} 件案件写入 {file}"),
+    "case.shared": (
+        "{placed} cases placed; {unplaced} are still nobody's",
+        "已分派 {placed} 件；仍有 {unplaced} 件无人负责",
+    ),
+    "case.dry": ("Dry run: nothing was assigned.", "试运行：未作任何分派。"),
     "hold.added": ("Hold placed on {count} records.", "已对 {count} 条记录设置保全。"),
     "hold.released": ("Hold released on {count} records.", "已对 {count} 条记录解除保全。"),
     "keys.destroyed": ("Epochs destroyed: {epochs}", "已销毁的密钥期：{epochs}"),
@@ -314,7 +351,10 @@ _CODES: Final = {
     "contact_refused": "当事人已拒绝联系",
     "region_denied": "所在地区不允许此操作",
     "quiet_hours": "当前时段不允许此操作",
+    "call_cap": "当日有效通话次数已达上限",
+    "attempt_cap": "该号码当日拨打次数已达上限",
     "delegation_denied": "不得转授",
+    "attestation_expired": "保密承诺或培训未登记，或已过期",
 }
 """Error codes in Chinese; for any other code the English message is shown."""
 

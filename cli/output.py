@@ -20,12 +20,19 @@ from vault.errors import VaultError
 
 if TYPE_CHECKING:
     import rich.progress
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
+_LOUD: Final = "bold red"
 WIDE: Final = 200
 """Columns of a table that goes to a file or pipe: wide enough that nothing is cut."""
 
 Cell = object
+
+
+class Alarm(str):
+    """A table's cell that must be seen first: bold red where colours are allowed."""
+
+    __slots__ = ()
 
 
 def program() -> str:
@@ -47,10 +54,24 @@ class Output:
         """Print a line of data to stdout, for people; control characters can't reach the terminal."""
         typer.echo(_printable(text))
 
+    def show(self, *parts: RenderableType) -> None:
+        """Print what rich renders to stdout; its texts must be `printable`."""
+        console = _console(stderr=False)
+        for part in parts:
+            console.print(part)
+
     def note(self, key: str, **parts: object) -> None:
         """Say something to a person, on stderr; nothing with `--json`."""
         if not self.json:
             typer.echo(_printable(messages.text(key, **parts)), err=True)
+
+    def banner(self, key: str, **parts: object) -> None:
+        """Say what nobody may overlook, on stderr, bold red where allowed; nothing with `--json`."""
+        if not self.json:
+            from rich.text import Text
+
+            said = Text(_printable(messages.text(key, **parts)), style=_LOUD)
+            _console(stderr=True).print(said, soft_wrap=True)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
         """Print a table to stdout."""
@@ -61,7 +82,15 @@ class Output:
         for name in titles:
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_printable("" if cell is None else str(cell))) for cell in row))
+            table.add_row(
+                *(
+                    Text(
+                        _printable("" if cell is None else str(cell)),
+                        style=_LOUD if isinstance(cell, Alarm) else "",
+                    )
+                    for cell in row
+                )
+            )
         _console(stderr=False).print(table)
 
     def error(self, error: VaultError) -> None:
@@ -140,6 +169,11 @@ def _console(*, stderr: bool) -> Console:
 def _printable(text: str) -> str:
     """The text without control characters: what came from a file must not steer a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def printable(text: str) -> str:
+    """The text as it may stand on a terminal."""
+    return _printable(text)
 
 
 def plain(value: msgspec.Raw | None) -> Any:

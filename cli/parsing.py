@@ -124,6 +124,22 @@ def day(text: str | None, field: str) -> date | None:
         raise _bad(field, "not a day", "write YYYY-MM-DD") from None
 
 
+def days_by_role(texts: Iterable[str]) -> dict[str, str]:
+    """`role=YYYY-MM-DD`, each role's last day.
+
+    Raises:
+        Invalid: One isn't of this form.
+    """
+    found = {}
+    for text in texts:
+        role, equals, last = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise _bad("until", "not of the form ROLE=DAY", "write collector=2027-03-31")
+        day(last, "until")
+        found[role] = last
+    return found
+
+
 def instant(text: str | None, field: str) -> int | None:
     """An ISO instant as µs UTC; without a zone it is UTC, a day alone is its first moment."""
     if text is None:

@@ -1,4 +1,4 @@
-"""Commands that look at the policy; they change nothing and need no token."""
+"""Commands about the policy: they look at it and need no token; `apply` puts the vault's file in force."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.context import Call, command
-from vault.errors import Invalid, VaultError
+from vault.errors import Denied, Invalid, VaultError
 from vault.model import PURPOSES, ROLES
 
 if TYPE_CHECKING:
@@ -29,25 +29,27 @@ def register(app: typer.Typer) -> None:
     command(app, "diff")(diff)
     command(app, "test")(test_)
     command(app, "publish")(publish)
+    command(app, "apply")(apply)
 
 
-def _load(call: Call, path: Path | None) -> Policy:
+def load(call: Call, path: Path | None) -> Policy:
     """A policy: from a file, else the tenant's own, else the vault's; without a vault, the built-in one."""
     from vault.access.policy import Policy, default_text
-    from vault.schema_own import load
+    from vault.schema_own import load as schema
 
     own = call.folder / f"policy-{call.tenant}.toml"
     path = path or (own if own.exists() else call.folder / "policy.toml")
     if path == call.folder / "policy.toml" and not (call.folder / "vault.toml").exists():
-        return Policy.load(default_text(), load(call.folder))
-    return Policy.load(call.read(path, "policy").decode("utf-8", "replace"), load(call.folder))
+        return Policy.load(default_text(), schema(call.folder))
+    data = call.read(path, "policy").replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # as opening a vault does
+    return Policy.load(data.decode("utf-8", "replace"), schema(call.folder))
 
 
 def check(call: Call, file: Source = None) -> None:
     """Check a policy; exits 2 where it must not be used."""
     from vault.access.policy_lint import demand_sound, lint
 
-    policy = _load(call, file)
+    policy = load(call, file)
     findings = lint(policy, policy.schema)
     if call.out.json:
         call.out.document({"policy": policy.hash, "sandbox": policy.sandbox, "findings": findings})
@@ -78,7 +80,7 @@ def explain(
 
     _demand_word(role, ROLES, "role")
     _demand_word(purpose, PURPOSES, "purpose")
-    policy, situation = _load(call, file), _situation(given)
+    policy, situation = load(call, file), _situation(given)
     cell = policy.cell(role, purpose)
     rows = explained(policy, role, purpose, situation)
     conditions = asked(policy, role, purpose, situation)
@@ -154,7 +156,7 @@ def diff(
     """Say what a change of policy would show to whom; widenings first."""
     from vault.access.policy_diff import diff as changes
 
-    found = changes(_load(call, old), _load(call, new))
+    found = changes(load(call, old), load(call, new))
     if call.out.json:
         call.out.document({"items": found})
         return
@@ -168,7 +170,7 @@ def test_(call: Call, file: Source = None) -> int:  # noqa: PT028 - a command, n
     """Run the tests that a policy brings along; exits 1 where one fails."""
     from vault.access.policy_trials import run
 
-    policy = _load(call, file)
+    policy = load(call, file)
     outcomes = run(policy, _today())
     failed = sum(not outcome.passed for outcome in outcomes)
     if call.out.json:
@@ -210,16 +212,26 @@ def publish(
     language = lang or ("zh" if messages.chinese() else "en")
     _demand_word(language, publishing.LANGUAGES, "lang")
     path = call.claim(out, force=force)
-    policy = _load(call, file)
+    policy = load(call, file)
     page = publishing.Page(
         "en" if language == "en" else "zh", policy.hash, _today().isoformat(), _applies_to(call) or PROFILES
     )
     kept = publishing.retention(builtin(), policy.schema.kinds, page)
-    rows = registered(policy, retention=kept, recipients={})
+    rows = registered(policy, retention=kept, recipients=_recipients(call))
     path.write_bytes(publishing.render(rows, page, form))
     if call.out.json:
         call.out.document({"file": str(path), "purposes": len(rows), "policy": policy.hash})
     call.out.note("policy.published", purposes=len(rows), file=path)
+
+
+def _recipients(call: Call) -> dict[str, list[str]]:
+    """The agencies under contract for each purpose (PIPL 17 ¶1, 21); none where there is no vault."""
+    from vault.engaging import recipients
+
+    if not (call.folder / "vault.toml").exists():
+        return {}
+    with call.open() as vault:
+        return recipients(vault.tenancy(call.tenant).journal.registry(), _today())
 
 
 def _applies_to(call: Call) -> tuple[str, ...]:
@@ -229,3 +241,32 @@ def _applies_to(call: Call) -> tuple[str, ...]:
     if not (call.folder / "vault.toml").exists():
         return ()
     return (Config.load(call.folder).settings.applies_to,)
+
+
+def apply(call: Call) -> None:
+    """Put the vault's policy file in force; one that shows anybody more waits for another person's yes."""
+    from vault.access.policy import Policy
+    from vault.access.policy_diff import diff as changes
+    from vault.ledger.registry import PolicyInForce
+
+    with call.open() as vault:
+        t = vault.tenancy(call.tenant)
+        file = t.policy
+        before = t.journal.registry().find(PolicyInForce, "policy")
+        t.start()
+        waits = t.waiting
+        text = before.text if before is not None else ""
+        wider = [c for c in changes(Policy.load(text, t.schema), file) if c.widening] if waits else []
+    changed = before is None or before.hash != t.policy.hash
+    if call.out.json:
+        call.out.document({"policy": t.policy.hash, "waiting": waits, "changed": changed, "widenings": wider})
+    if waits:
+        if not call.out.json:
+            call.out.table(("widening",), [(c.sentence,) for c in wider])
+        raise Denied(
+            "the policy file shows somebody more, and waits for another person's approval",
+            code="approval_required",
+            field="policy",
+            remedy="cvault request open policy --file FILE --reason T; once approved: cvault policy apply",
+        )
+    call.out.note("policy.applied" if changed else "policy.in_force", policy=t.policy.hash)

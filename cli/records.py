@@ -102,6 +102,10 @@ def read(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="As it stood then: a day, or an instant with offset.")
     ] = None,
+    request: Annotated[
+        str | None,
+        typer.Option("--request", metavar="REQUEST", help="An approval: for many records, or minors'."),
+    ] = None,
     *,
     csv: Csv = None,
 ) -> int:
@@ -119,7 +123,7 @@ def read(
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         room = vault.reading(call.tenant)
-        found = _in_batches(room, credential, wanted, parsing.names(fields), at)
+        found = _in_batches(room, credential, wanted, parsing.names(fields), at, request)
         showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 
@@ -130,6 +134,7 @@ def _in_batches(
     ids: Sequence[str],
     fields: tuple[str, ...] | None,
     as_of: int | None,
+    request: str | None,
 ) -> Disclosure:
     """As many requests as the library's limit asks for; each is one use of the token."""
     from vault.reading import MAX_BATCH
@@ -137,7 +142,9 @@ def _in_batches(
     items: list[Shown] = []
     errors: list[ItemError] = []
     for start in range(0, len(ids), MAX_BATCH):
-        found = room.read(credential, ids[start : start + MAX_BATCH], fields=fields, as_of=as_of)
+        found = room.read(
+            credential, ids[start : start + MAX_BATCH], fields=fields, as_of=as_of, request=request
+        )
         items, errors = items + found.items, errors + found.errors
     return Disclosure(items=items, errors=errors)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from cli import messages
 from cli.context import Call, command
+from cli.output import Alarm
 from vault.errors import VaultError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Finding = dict[str, str]
 _OTHERS: Final = 0o077
 """The permission bits of everybody but the owner."""
+_TABLES: Final = frozenset({"records", "log", "epochs", "owed"})
 _LEVELS: Final = ("error", "warning", "info")
 
 
@@ -50,13 +53,35 @@ def status(call: Call) -> None:
     if call.out.json:
         call.out.document(said)
         return
-    rows = [(name, _said(value)) for name, value in said.items() if name not in {"records", "log", "epochs"}]
-    call.out.table(("", ""), rows, title="SANDBOX 沙箱" if said["sandbox"] else "")
+    lines = [(name, _said(value)) for name, value in said.items() if name not in _TABLES]
+    call.out.table(("", ""), lines, title="SANDBOX 沙箱" if said["sandbox"] else "")
     call.out.table(("kind", "records"), list(said["records"].items()))
     call.out.table(("", ""), [(n, said["log"][n]) for n in ("origin", "size", "last")], title="log")
     call.out.table(("epoch", "created", "retired", "destroyed"), [
         (e["epoch"], e["created"], e["retired"], e["destroyed"]) for e in said["epochs"]
     ])  # fmt: skip
+    if rows := list(_owed(said["owed"])):
+        columns = [messages.text(f"column.{name}") for name in ("owes", "who", "due")]
+        call.out.table(columns, rows, title=messages.text("owed.title"))
+
+
+def _owed(said: dict[str, Any]) -> Iterator[tuple[object, object, object]]:
+    """What is owed, a row each: what is overdue stands out."""
+    if said["policy_waiting"]:
+        yield Alarm(messages.text("owed.policy")), said["policy_waiting"][:16], ""
+    for request in said["waiting"]:
+        yield messages.text("owed.request"), request, ""
+    for row in said["reviews"]:
+        yield messages.text("owed.review"), row["glass"], _due(row["due"], overdue=row["overdue"])
+    for row in said["agencies"]:
+        yield messages.text("owed.return"), row["name"], _due(row["due"], overdue=row["overdue"])
+    for row in said["attestations"]:
+        kind = messages.text(f"attestation.{row['kind']}")
+        yield f"{messages.text('owed.attestation')}: {kind}", row["principal"], row["until"]
+
+
+def _due(when: str, *, overdue: bool) -> str:
+    return Alarm(f"{when} {messages.text('overdue')}") if overdue else when
 
 
 def _said(value: object) -> object:
@@ -64,13 +89,15 @@ def _said(value: object) -> object:
 
 
 def _status(call: Call, vault: Vault) -> dict[str, Any]:
+    from cli.owed import owed
     from vault.config import iso
-    from vault.ledger.registry import Plan, Request
+    from vault.ledger.registry import Plan, PolicyInForce, Request
 
     t, settings = vault.tenancy(call.tenant), vault.config.settings
     registry, now = t.journal.registry(), t.clock()
     head = t.stores.ledger.head(t.name)
     counts = {kind: t.stores.records.count(t.name, kind) for kind in t.schema.kinds}
+    debts, known = owed(t, registry), registry.find(PolicyInForce, "policy")
     done = {plan.id for plan in registry.all(Plan) if plan.state == "done"}
     return {
         "vault": str(call.folder.absolute()),
@@ -80,7 +107,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
         "node": settings.node,
         "tenant": t.name,
         "tenants": vault.tenants,
-        "policy": t.policy.hash,
+        "policy": known.hash if known and debts["policy_waiting"] else t.policy.hash,
         "schema": t.schema.hash,
         "compartments": sorted(t.keys.held),
         "plans": [p.id for p in registry.all(Plan) if p.id not in done],
@@ -93,6 +120,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
             "checkpoint": t.journal.checkpoint(),
         },
         "epochs": epochs(t),
+        "owed": debts,
     }
 
 

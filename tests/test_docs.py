@@ -148,7 +148,7 @@ def test_a_command_that_is_none_is_noticed() -> None:
 @pytest.mark.parametrize(
     "name",
     ["backup", "restore", "drill restore", "serve", "subject show", "subject export",
-     "subject restrict", "subject erase", "subject deceased", "reach check", "case open",
+     "subject restrict", "subject erase",
      "verify-value", "log pin", "log witness", "log report", "log sample", "log summary", "log recover",
      "keys rotate", "keys move", "retention notice"],
 )  # fmt: skip

@@ -25,7 +25,14 @@ from vault.stocking import Stocker
 from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
 
-NOTES: Final = {"deceased": "deceased_on", "consent_withdrawn": "consent_withdrawn_on"}
+NOTES: Final = {
+    "deceased": "deceased_on",
+    "consent_withdrawn": "consent_withdrawn_on",
+    "incapacitated": "incapacitated_on",
+    "unreachable": "unreachable_on",
+    "reached": "reached_on",
+    "hours_agreed": "hours_agreed_on",
+}
 """What can be noted about a person, and the anchor it sets."""
 
 
@@ -164,7 +171,7 @@ class Amending:
             return self._suppressor.list_people([held.row.record], "refused", lambda _: None)
 
     def note(self, credential: Credential, ident: str, fact: str, on: date, *, reason: str) -> int:
-        """Note for all that is held of a person that they died, or withdrew their consent, on a day.
+        """Note for all that is held of a person, on a day, that they died, or another of `NOTES`.
 
         Conditions of the policy look at it from the next read on (PIPL 15, 49), and retention counts from it.
 
@@ -185,7 +192,7 @@ class Amending:
         self._demand_reason(reason)
         if fact not in NOTES or on > self._t.today():
             raise Invalid(
-                "only a death or a consent withdrawn is noted, and no day to come",
+                "no such fact is noted, and no day to come",
                 code="invalid_fact",
                 field="on",
                 remedy=f"one of {', '.join(NOTES)}, today at the latest",

@@ -164,10 +164,20 @@ def demand_for(  # noqa: PLR0913 - what is asked and all it is compared with
         raise _refused("there is no such request") from None
     if request.by != by or request.what != what or request.digest != digest_of(what, about):
         raise _refused("the request is another's or for something else")
-    if request.purpose not in {"", purpose} or rows > request.rows:
+    if request.purpose not in {"", purpose} or rows + request.spent > request.rows:
         raise _refused("the request is for another purpose or for fewer records")
     demand_approved(registry, request, now, sandbox=policy.sandbox)
     return request
+
+
+def spent(request: Request, now: int, rows: int = 0) -> Request:
+    """A request once it was used: up at once, or, with rows left of those it allows, within the hour."""
+    out = request.spent + rows
+    if rows and out < request.rows:
+        return msgspec.structs.replace(
+            request, spent=out, expires=request.expires if request.spent else min(request.expires, now + HOUR)
+        )
+    return msgspec.structs.replace(request, spent=out, used=now)
 
 
 def with_approval(request: Request, approval: Approval) -> Request:

@@ -7,27 +7,18 @@ under the log's lock (`gating`), so an assignment, a recall or a closing holds f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-import msgspec
-
-from vault.access.selection import parse_where
 from vault.access.tokens import Credential
-from vault.errors import Invalid, NotFound
+from vault.casekeeping import CHUNK, MAX_NUMBER, CaseKeeping, Progress, principal_named
+from vault.caseload import Caseload
+from vault.errors import Invalid
 from vault.identifying import demand_reason
-from vault.journal import Page
-from vault.ledger.book import CaseRow
-from vault.ledger.registry import Engagement, Principal, Registry
-from vault.model import Grant, Happening, Whom, Word
+from vault.model import Happening, Whom, Word
 from vault.sharing_out import ShareRule, shared_out
-from vault.stores.index import Where
 from vault.tenancy import Tenancy
 
-MAX_NUMBER: Final = 64
-CHUNK: Final = 500
-"""Cases in one entry, and in one transaction."""
-SCAN: Final = 1000
+__all__ = ["CHUNK", "MAX_NUMBER", "CaseView", "Casework", "Shared"]
 
 
 class CaseView(Word):
@@ -47,164 +38,26 @@ class CaseView(Word):
 
 
 class Shared(Word):
-    """What sharing out did, or would do: cases by rule and by holder, and how many found no place."""
+    """What sharing out did, or would do.
+
+    Attributes:
+        rules: How many cases each rule placed.
+        holders: How many open cases each principal holds then, by id; `names` says who they are.
+        unplaced: How many open cases are still nobody's.
+    """
 
     rules: dict[str, int]
     holders: dict[str, int]
+    names: dict[str, str]
     unplaced: int
 
 
-class Casework:
+class Casework(CaseKeeping):
     """The room of the case desk. Every act is an entry that names its cases."""
 
     def __init__(self, tenancy: Tenancy) -> None:
-        self._t = tenancy
-
-    # --- by hand --------------------------------------------------------------------------------------
-
-    def open_cases(
-        self, credential: Credential, numbers: Sequence[str], *, reason: str, priority: int = 0
-    ) -> int:
-        """Open cases, or open closed ones again; those that are open stay as they are.
-
-        Returns:
-            How many changed.
-
-        Raises:
-            Invalid: A number that can't be one; names its place.
-            Denied: The token doesn't allow to keep cases.
-        """
-
-        def change(row: CaseRow | None, handle: bytes, number: str, page: Page) -> CaseRow | None:
-            if row is not None and row.state == "open":
-                return None
-            return CaseRow(
-                handle=handle,
-                number=self._t.keys.seal_case(handle, number) if row is None else row.number,
-                state="open",
-                opened=page.now,
-                changed=page.now,
-                by="",
-                reason="",
-                priority=priority,
-                turn=1 if row is None else row.turn + 1,
-            )
-
-        return self._change(credential, numbers, "open", reason, change)
-
-    def assign(
-        self,
-        credential: Credential,
-        numbers: Sequence[str],
-        to: str,
-        *,
-        reason: str,
-        priority: int | None = None,
-    ) -> int:
-        """Assign open cases to a principal, by id or name: from now on they are that one's and nobody else's.
-
-        An agency gets them for its people; one of its people gets them for itself.
-
-        Raises:
-            NotFound: No such principal.
-            Invalid: It is disabled, or its agency has no contract in force; or a case isn't open.
-        """
-        holder = self._holder(self._t.journal.registry(), to)
-
-        def change(row: CaseRow | None, _handle: bytes, _number: str, page: Page) -> CaseRow | None:
-            return _assigned(_demand_open(row), self._holder(page.registry, holder.id), priority)
-
-        return self._change(credential, numbers, f"assign {holder.id}", reason, change)
-
-    def recall(self, credential: Credential, numbers: Sequence[str], *, reason: str) -> int:
-        """Take cases back: they stay open, and are nobody's."""
-
-        def change(row: CaseRow | None, _handle: bytes, _number: str, _page: Page) -> CaseRow | None:
-            stands = _demand_open(row)
-            if not stands.holder and not stands.agency:
-                return None
-            return msgspec.structs.replace(stands, holder="", agency="")
-
-        return self._change(credential, numbers, "recall", reason, change)
-
-    def close_cases(self, credential: Credential, numbers: Sequence[str], *, reason: str) -> int:
-        """Close cases: whoever they were assigned to reads them no more. One never opened is closed too."""
-
-        def change(row: CaseRow | None, handle: bytes, number: str, page: Page) -> CaseRow | None:
-            if row is None:
-                row = CaseRow(
-                    handle=handle, number=self._t.keys.seal_case(handle, number), state="closed",
-                    opened=page.now, changed=page.now, by="", reason="", turn=0,
-                )  # fmt: skip
-            elif row.state == "closed":
-                return None
-            return msgspec.structs.replace(row, state="closed", holder="", agency="")
-
-        return self._change(credential, numbers, "close", reason, change)
-
-    def _change(
-        self,
-        credential: Credential,
-        numbers: Sequence[str],
-        what: str,
-        reason: str,
-        change: Callable[[CaseRow | None, bytes, str, Page], CaseRow | None],
-    ) -> int:
-        words, changed = demand_reason(reason), 0
-        wanted = _checked(numbers)
-        for start in range(0, len(wanted), CHUNK):
-            chunk = wanted[start : start + CHUNK]
-            with self._t.acting(credential, "case") as (grant, page):
-                changed += self._turn_over(grant, page, chunk, what, words, change)
-        return changed
-
-    def _turn_over(
-        self,
-        grant: Grant,
-        page: Page,
-        numbers: Sequence[str],
-        what: str,
-        reason: str,
-        change: Callable[[CaseRow | None, bytes, str, Page], CaseRow | None],
-    ) -> int:
-        by_handle = {bytes.fromhex(self._t.keys.case_handle(number)): number for number in numbers}
-        stand = page.cases(by_handle)
-        turned: dict[str, CaseRow] = {}
-        for handle, number in by_handle.items():
-            before = stand.get(handle)
-            row = change(before, handle, number, page)
-            if row is not None:
-                turned[number] = msgspec.structs.replace(
-                    row,
-                    by=grant.principal,
-                    reason=reason,
-                    changed=page.now,
-                    turn=1 if before is None else before.turn + 1,
-                )
-        if turned:
-            page.put_cases(turned.values())
-            whom = Whom(case=",".join(sorted(turned)), ticket=grant.ticket, detail=f"case {what}: {reason}")
-            page.add(Happening(kind="config", who=self._t.who(grant), whom=whom))
-        return len(turned)
-
-    def _holder(self, registry: Registry, named: str) -> Principal:
-        """Whom cases can be assigned to.
-
-        Raises:
-            NotFound: Nobody of this id or name.
-            Invalid: Several of this name, disabled, or an agency whose contract doesn't run.
-        """
-        found = registry.find(Principal, _named(registry, named))
-        if found is None:
-            raise NotFound("no such principal")
-        if found.disabled:
-            raise _bad_holder("the principal is disabled")
-        if found.agency:
-            contract = registry.find(Engagement, found.agency)
-            if contract is None:
-                raise _bad_holder("the agency has no contract")
-            contract.demand_in_force(self._t.today().isoformat())
-        return found
+        super().__init__(tenancy)
+        self._load = Caseload(tenancy)
 
     # --- questions ------------------------------------------------------------------------------------
 
@@ -225,12 +78,17 @@ class Casework:
             state: `open`, `closed` or None.
             after: The `handle` of the last case of the page before.
             limit: At most so many.
+
+        Raises:
+            NotFound: No such holder.
+            Invalid: Several of this name, or `after` is no handle.
         """
+        behind = _handle(after)
         with self._t.acting(credential, "case") as (grant, page):
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="case list")))
             registry = page.registry
-            ident = _named(registry, holder) if holder else holder
-        rows = self._t.journal.case_rows(ident, state, bytes.fromhex(after), limit)
+            ident = principal_named(registry, holder) if holder else holder
+        rows = self._t.journal.case_rows(ident, state, behind, limit)
         return [
             CaseView(
                 number=self._t.keys.open_case(row.handle, row.number),
@@ -248,6 +106,44 @@ class Casework:
             for row in rows
         ]
 
+    def open_imported(
+        self,
+        credential: Credential,
+        *,
+        where: str = "",
+        reason: str,
+        priority: int = 0,
+        progress: Progress | None = None,
+    ) -> int:
+        """Open the cases of loans in the vault that the book of cases doesn't know; what it knows stays.
+
+        Args:
+            credential: Must allow `case`.
+            where: Which loans, over their open attributes as in `cvault list`; blank for all.
+            reason: Why, without personal data.
+            priority: Higher goes first.
+            progress: Told how many of the loans have been looked at.
+
+        Returns:
+            How many were opened.
+
+        Raises:
+            Invalid: The selection can't be understood.
+        """
+        demand_reason(reason)
+        self._load.check(where)
+        with self._t.acting(credential, "case") as (grant, page):
+            detail = f"case open imported where {where}"
+            page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
+        opened, looked, total = 0, 0, self._load.loans()
+        for count, numbers in self._load.unknown(where):
+            looked += count
+            if numbers:
+                opened += self.open_cases(credential, numbers, reason=reason, priority=priority)
+            if progress is not None:
+                progress(looked, max(total, looked))
+        return opened
+
     # --- by rule --------------------------------------------------------------------------------------
 
     def share_out(
@@ -259,59 +155,30 @@ class Casework:
             Invalid: A rule's selection can't be understood, or somebody it names can't be assigned to.
         """
         demand_reason(reason)
+        for rule in rules:
+            self._load.check(rule.where, rule.sort)
         with self._t.acting(credential, "case") as (grant, page):
             detail = f"case share out{' (dry run)' if dry_run else ''}: {len(rules)} rules"
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail=detail)))
-            holders = [[self._holder(page.registry, to).id for to in rule.to] for rule in rules]
-        waiting = self._waiting()
-        loads = Counter({h: n for (h, state), n in self._t.journal.case_counts().items() if state == "open"})
+            registry = page.registry
+            holders = [[self._holder(registry, to).id for to in rule.to] for rule in rules]
+        waiting = self._load.waiting()
+        counts = self._t.journal.case_counts().items()
+        loads = Counter({h: n for (h, state), n in counts if h and state == "open"})
         by_rule: dict[str, int] = {}
         for rule, named in zip(rules, holders, strict=True):
-            chosen = [handle for handle in self._matching(rule) if handle in waiting]
+            chosen = [handle for handle in self._load.matching(rule.where, rule.sort) if handle in waiting]
             placed = list(shared_out(chosen, named, loads, rule.most))
-            by_rule[rule.name] = len(placed)
+            by_rule[rule.name] = by_rule.get(rule.name, 0) + len(placed)
             for handle, holder in placed:
                 loads[holder] += 1
                 waiting[handle] = (waiting[handle][0], holder, rule.priority)
             if not dry_run:
                 self._place(credential, [waiting[handle] for handle, _ in placed], f"{rule.name}: {reason}")
-            given = {holder for _, holder in placed}
-            waiting = {h: w for h, w in waiting.items() if not w[1]} if given else waiting
-        share = Counter({h: n for h, n in loads.items() if n})
-        return Shared(rules=by_rule, holders=dict(share), unplaced=len(waiting))
-
-    def _waiting(self) -> dict[str, tuple[str, str, int]]:
-        """Open cases that are nobody's: number, holder and priority by handle."""
-        found: dict[str, tuple[str, str, int]] = {}
-        after = b""
-        while rows := self._t.journal.case_rows("", "open", after, SCAN):
-            found |= {
-                row.handle.hex(): (self._t.keys.open_case(row.handle, row.number), "", row.priority)
-                for row in rows
-            }
-            after = rows[-1].handle
-        return found
-
-    def _matching(self, rule: ShareRule) -> Iterable[str]:
-        """The handles of the cases whose loans a rule selects, in its order, each once."""
-        spec = self._t.schema.kind("loan")
-        where: list[Where] = [
-            (c.attribute, c.op, c.value) for c in parse_where(rule.where, spec, self._t.today())
-        ]
-        seen: set[str] = set()
-        cursor: str | None = None
-        while True:
-            rows, cursor = self._t.stores.index.select(
-                self._t.name, "loan", where, rule.sort or None, cursor, SCAN
-            )
-            held = self._t.keeping.fetch([record for record, _ in rows])
-            for record, _ in rows:
-                for handle in held[record].facts.cases if record in held else ():
-                    if handle not in seen:
-                        seen.add(handle)
-                        yield handle
-            if cursor is None:
-                return
+            waiting = {handle: case for handle, case in waiting.items() if not case[1]}
+        share = {holder: count for holder, count in loads.items() if count}
+        names = {holder: self._t.name_of(registry, holder) for holder in share}
+        return Shared(rules=by_rule, holders=share, names=names, unplaced=len(waiting))
 
     def _place(self, credential: Credential, placed: Sequence[tuple[str, str, int]], reason: str) -> None:
         by_holder: dict[tuple[str, int], list[str]] = {}
@@ -321,67 +188,18 @@ class Casework:
             self.assign(credential, numbers, holder, reason=reason, priority=priority)
 
 
-def _checked(numbers: Sequence[str]) -> list[str]:
-    """Case numbers, each once.
+def _handle(text: str) -> bytes:
+    """A case's handle as it was listed.
 
     Raises:
-        Invalid: None, or one that can't be a case number; names its place, not the number.
+        Invalid: It is none.
     """
-    wanted = list(dict.fromkeys(number.strip() for number in numbers))
-    for place, number in enumerate(wanted, 1):
-        if not 0 < len(number) <= MAX_NUMBER or not number.isprintable() or "," in number:
-            raise Invalid(
-                f"number {place} can't be a case number",
-                code="invalid_case",
-                field="cases",
-                remedy=f"1 to {MAX_NUMBER} printable characters, no comma",
-            )
-    if not wanted:
-        raise Invalid("no case is named", code="invalid_case", field="cases", remedy="name one at least")
-    return wanted
-
-
-def _demand_open(row: CaseRow | None) -> CaseRow:
-    if row is None or row.state != "open":
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
         raise Invalid(
-            "a case named isn't open", code="invalid_case", field="cases", remedy="cvault case open it first"
-        )
-    return row
-
-
-def _assigned(row: CaseRow, holder: Principal, priority: int | None) -> CaseRow | None:
-    same = (row.holder, row.agency) == (holder.id, holder.agency)
-    if same and priority in {None, row.priority}:
-        return None
-    return msgspec.structs.replace(
-        row,
-        holder=holder.id,
-        agency=holder.agency,
-        priority=row.priority if priority is None else priority,
-    )
-
-
-def _named(registry: Registry, named: str) -> str:
-    """A principal's id, by id or by name.
-
-    Raises:
-        NotFound: Nobody of this id or name.
-        Invalid: Several of this name.
-    """
-    if registry.find(Principal, named) is not None:
-        return named
-    alike = [p.id for p in registry.all(Principal) if p.name == named and not p.disabled]
-    if not alike:
-        raise NotFound("no such principal")
-    if len(alike) > 1:
-        raise _bad_holder("several principals have this name")
-    return alike[0]
-
-
-def _bad_holder(why: str) -> Invalid:
-    return Invalid(
-        f"cases can't be assigned: {why}",
-        code="invalid_principal",
-        field="to",
-        remedy="cvault principal list",
-    )
+            "not the handle of a case",
+            code="invalid_cursor",
+            field="after",
+            remedy="give the one that the list before ended with",
+        ) from None

@@ -18,7 +18,7 @@ from vault.errors import Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
 from vault.identity import Identity
 from vault.journal import Page
-from vault.ledger.registry import Engagement, Principal
+from vault.ledger.registry import Engagement, Principal, Registry
 from vault.model import Happening, View, Whom, Word
 
 RETURN_WITHIN: Final = timedelta(days=10)
@@ -229,6 +229,16 @@ class Engaging(Identifying):
                 for p in people
                 if p.sort == "agency"
             ]
+
+
+def recipients(registry: Registry, day: date) -> dict[str, list[str]]:
+    """The names of the agencies whose contract runs on a day, by purpose."""
+    found: dict[str, list[str]] = {}
+    for contract in registry.all(Engagement):
+        if not contract.sealed and contract.starts <= day.isoformat() <= contract.ends:
+            for purpose in contract.purposes:
+                found.setdefault(purpose, []).append(registry.get(Principal, contract.id).name)
+    return found
 
 
 def agency_view(

@@ -276,6 +276,14 @@ class Enrolling(Identifying):
             self._enter(page, identity, "principal", "admin", detail)
         return changed
 
+    def identify(self, identity: Identity, principal: str, person: str) -> None:
+        """Put somebody else's staff number on file, by which one person under two names is known."""
+        handle = self._person(person)
+        with self._page(identity, "admin") as page:
+            found = self._other(page, identity, principal, "identifies")
+            page.put(msgspec.structs.replace(found, person=handle))
+            self._enter(page, identity, "principal", "admin", f"identify {principal}")
+
     def rotate(
         self, identity: Identity, principal: str, candidate: Candidate, *, request: str | None = None
     ) -> None:

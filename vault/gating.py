@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
-from vault.approvals import demand_for
+from vault.approvals import demand_for, spent
 from vault.config import today
 from vault.crypto import mac
-from vault.errors import Denied, VaultError
+from vault.errors import Denied, NotFound, VaultError
 from vault.items import Item
 from vault.journal import Page
 from vault.ledger.book import CaseRow
@@ -27,6 +25,9 @@ from vault.tenancy import Tenancy
 
 BULK: Final = "bulk_read"
 MINORS: Final = "minors"
+LEASE: Final = 100
+"""Records that a node counts ahead for a principal, purpose and day; so many may be counted for nothing."""
+MOST_HELD: Final = 4096
 
 
 class Gate:
@@ -34,6 +35,8 @@ class Gate:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._held: dict[bytes, int] = {}
+        self._taken: dict[bytes, int] = {}
 
     def covered(self, request: str | None) -> frozenset[str]:
         """What an approval that came with a read would cover; whether it stands is asked under the lock."""
@@ -44,40 +47,36 @@ class Gate:
         )
         return frozenset({MINORS}) if found is not None and found.what == MINORS else frozenset()
 
-    def admit(
-        self,
-        page: Page,
-        grant: Grant,
-        items: Sequence[Item],
-        *,
-        search: Search | None,
-        request: str | None,
-        over: bool,
-    ) -> Standing:
-        """Let a read pass, or refuse it as a whole.
+    def admit(self, page: Page, grant: Grant, *, search: Search | None, over: bool) -> Standing:
+        """Let a request pass, or refuse it as a whole.
 
         Args:
             page: The open page.
             grant: Who asks.
-            items: What is about to be shown.
-            search: How they were found, if they were searched for.
-            request: The approval that came with it.
+            search: How the records were found, if they were searched for.
             over: Whether the contract of whoever placed the cases has ended.
 
         Raises:
-            Denied: What it rests on is gone, or a cap is reached.
+            Denied: What it rests on is gone, or the cap of values is reached.
         """
         standing = self._t.admit(page, grant)
         if over and "RESTRICTED" not in self._t.policy.states(grant.purpose):
             raise Denied("the creditor's contract has ended", code="contract_ended")
         if search is not None and search.cap is not None:
             self._admit_search(page, grant, search, search.cap)
+        return standing
+
+    def count(self, page: Page, grant: Grant, items: Sequence[Item], request: str | None) -> None:
+        """Count what is about to be shown, last of all: against the day's number, or against an approval.
+
+        Raises:
+            Denied: `approval_required`.
+        """
         shown = sum(item.error is None for item in items)
         if request is not None:
             self._spend(page, grant, request, items, shown)
         else:
             self._count(page, grant, shown)
-        return standing
 
     def _admit_search(self, page: Page, grant: Grant, search: Search, cap: int) -> None:
         key = self._t.keys.handle_key
@@ -98,14 +97,37 @@ class Gate:
             return
         day = today(page.now).isoformat()
         handle = mac.handle(self._t.keys.handle_key, "rows", grant.principal, grant.purpose, day)
-        before = page.tx.bump({handle: shown})[handle]
-        if before + shown > spec.rows:
-            page.tx.bump({handle: -shown})
+        held = self._taken.get(handle, self._held.get(handle, 0))
+        if held < shown:
+            held += self._take(page, handle, shown - held, spec.rows)
+        self._taken[handle] = held - shown
+
+    @staticmethod
+    def _take(page: Page, handle: bytes, least: int, most: int) -> int:
+        """Take counts of a day: a hundred at a time, as most reads needn't ask then; exactly near the end."""
+        many = max(least, LEASE)
+        before = page.tx.bump({handle: many})[handle]
+        if before + many <= most:
+            return many
+        page.tx.bump({handle: -many})
+        if before + least > most:
             raise Denied(
-                f"more than {spec.rows} records in a day take another person's approval",
+                f"more than {most} records in a day take another person's approval",
                 code="approval_required",
                 remedy="cvault request open bulk_read --rows N --purpose P, then read --request REQUEST",
             )
+        page.tx.bump({handle: least})
+        return least
+
+    def begin(self) -> None:
+        """Before a page: forget what a page that failed had taken."""
+        self._taken = {}
+
+    def settle(self) -> None:
+        """After a page is durable: what it took and did not use is there for the next."""
+        if len(self._held) > MOST_HELD:
+            self._held = {}
+        self._held |= self._taken
 
     def _spend(self, page: Page, grant: Grant, request: str, items: Sequence[Item], shown: int) -> None:
         """Use an approval up: an allowance of rows, or of exactly these records of minors."""
@@ -121,28 +143,33 @@ class Gate:
             by=grant.principal,
             now=page.now,
             purpose=grant.purpose,
-            rows=shown,
+            rows=shown if what == BULK else 0,  # the other names its records, so they aren't counted
         )
         if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+            page.put(spent(found, page.now, shown if what == BULK else 0))
 
     # --- cases ----------------------------------------------------------------------------------------
 
     def asks_cases(self, grant: Grant) -> bool:
         """Whether the state of cases decides for this grant."""
         policy = self._t.policy
-        return policy.case_bound(grant.role, grant.purpose) or any(
+        return self._bound(grant) or any(
             condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
         )
 
-    def handles(self, grant: Grant, item: Item) -> list[bytes]:
-        """The cases by which an item is in a grant's scope."""
-        if item.held is None or item.error is not None:
-            return []
-        cases = set(item.held.facts.cases)
-        if grant.cases is not None:
-            cases &= {self._t.keys.case_handle(case) for case in grant.cases}
-        return [bytes.fromhex(case) for case in sorted(cases)]
+    def _bound(self, grant: Grant) -> bool:
+        """Whether a grant reaches its own open cases alone: the policy binds the role, or an agency acts."""
+        policy = self._t.policy
+        return policy.case_bound(grant.role, grant.purpose) or bool(grant.agency and not policy.sandbox)
+
+    def place(self, grant: Grant, items: Sequence[Item]) -> list[bytes]:
+        """Note for each item by which cases it is in a grant's scope; gives them all."""
+        scope = self._t.scope(grant)
+        for item in items:
+            if item.held is not None and item.error is None:
+                cases = item.held.facts.cases
+                item.cases = [bytes.fromhex(case) for case in cases if scope is None or case in scope]
+        return [case for item in items for case in item.cases]
 
     def refuse_closed(
         self,
@@ -155,15 +182,15 @@ class Gate:
     ) -> None:
         """Refuse the items whose cases are closed, or aren't the caller's where the policy binds it to cases.
 
-        The token names the case, so the caller hears `case_closed`; a record of another case looks missing.
+        Where the token names the case the caller hears `case_closed`; otherwise the record looks missing.
         """
-        bound = self._t.policy.case_bound(grant.role, grant.purpose)
+        bound = self._bound(grant)
         for item in items:
             if item.error is not None or item.held is None:
                 continue
-            found = [rows.get(handle) for handle in self.handles(grant, item)]
+            found = [rows.get(handle) for handle in item.cases]
             if bound and not any(row is not None and _works(row, standing) for row in found):
-                item.refuse(_closed())
+                item.refuse(_closed() if grant.cases is not None else NotFound())
             elif found and all(row is not None and row.state == "closed" for row in found):
                 self._refuse_unless_same(grant, item, asked, action)
 

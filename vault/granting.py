@@ -7,6 +7,9 @@ with the key of their principal file; the vault knows only public keys. What the
 
 from __future__ import annotations
 
+import msgspec
+
+from vault.approvals import demand_for
 from vault.approving import Approving
 from vault.config import iso_day
 from vault.engaging import Engaging
@@ -42,9 +45,24 @@ class Granting(Enrolling, Issuing, Approving, Engaging):
             who = self._who(identity, "admin")
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"tenant {tenant}")))
 
-    def note_keys(self, identity: Identity, detail: str) -> None:
-        """Log that an admin takes keys out for another node; `detail` says which, without any key."""
+    def note_keys(self, identity: Identity, detail: str, request: str | None = None) -> None:
+        """Log that an admin takes keys out for another node; `detail` says which, without any key.
+
+        Raises:
+            Denied: Not an admin, or nobody else approved it (`approval_required`).
+        """
         with self._page(identity, "admin") as page:
+            found = demand_for(
+                page.registry,
+                self._t.policy,
+                request,
+                "keys",
+                (detail,),
+                by=identity.principal,
+                now=page.now,
+            )
+            if found is not None:
+                page.put(msgspec.structs.replace(found, used=page.now))
             page.add(Happening(kind="key", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
 
     def plans(self) -> list[Plan]:

@@ -90,7 +90,7 @@ class Issuing(Identifying):
         return credential
 
     def _bound(self, identity: Identity, role: str, purpose: str, limits: Limits) -> Limits:
-        """Where the policy binds the role to cases and none are named: those assigned to the principal now.
+        """Where the policy binds the role to cases and none are named: theirs and their agency's now.
 
         Raises:
             Invalid: They are too many for a token.
@@ -103,7 +103,14 @@ class Issuing(Identifying):
             or not policy.case_bound(role, purpose)
         ):
             return limits
-        rows = self._t.journal.case_rows(identity.principal, "open", limit=MOST_CASES + 1)
+        known = self._t.journal.registry().find(Principal, identity.principal)
+        pools = dict.fromkeys([identity.principal, known.agency if known and known.agency else ""])
+        rows = [
+            row
+            for holder in pools
+            if holder
+            for row in self._t.journal.case_rows(holder, "open", limit=MOST_CASES + 1)
+        ]
         if len(rows) > MOST_CASES:
             raise Invalid(
                 f"more than {MOST_CASES} cases are assigned to this principal",

@@ -6,6 +6,7 @@ What opening and the rooms hand to and fro; nothing here reads or writes anythin
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from vault.errors import Tampered, VaultError
@@ -48,10 +49,12 @@ class Item:
         record: The record it names, "" if it names none.
         at: µs UTC at which the version wanted was the latest; None for the one that is it now.
         version, parts: That version, and the compartments it is sealed in.
+        cases: Handles of the cases by which it is in the caller's scope, where these decide.
     """
 
     __slots__ = (
         "at",
+        "cases",
         "decision",
         "error",
         "fields",
@@ -81,6 +84,7 @@ class Item:
         self.at = at
         self.version = 0
         self.parts: tuple[str, ...] = ()
+        self.cases: Sequence[bytes] = ()
         self.held: Held | None = None
         self.decision: Decision | None = None
         self.secret = b""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -213,6 +213,16 @@ class Journal:
             table = self.store.cases(self.keys.tenant)
             handles = table.handles(holder, state, (shard_of(after), after), limit)
             return Book(row, table, self.remembered).listed(handles, holder, state)
+
+    def cases(self, handles: Iterable[bytes]) -> dict[bytes, CaseRow]:
+        """The cases of these handles, as of one instant and without the head's lock; see `case_rows`.
+
+        Raises:
+            Tampered: What is stored is not what the registry vouches for.
+        """
+        with self.store.snapshot():
+            row = self.registry_of(None, self._head()).find(BookInForce, ID)
+            return Book(row, self.store.cases(self.keys.tenant), self.remembered).find(handles)
 
     def case_counts(self) -> dict[tuple[str, str], int]:
         """How many cases there are by (holder, state), as the store says: not authenticated.

@@ -47,7 +47,7 @@ REASONS: Final = (
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (
     "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
-    "policy", "key", "tenant", "backup", "case", "export", "restrict",
+    "policy", "key", "tenant", "backup", "case", "export", "restrict", "reach",
 )  # fmt: skip
 """What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
 
@@ -131,6 +131,7 @@ class Grant(Word):
         issued: µs UTC at which link 0 was issued, in whole seconds.
         holders: The raw public key that each link names, one per link; the last must prove itself.
         issued_to: Who it was issued to, where `principal` is somebody it was handed on to; "" otherwise.
+        agency: The agency that acts with it or handed it on, "" for the house alone: bound to its cases.
         evidence: Who handed it to whom, where it was handed on; "" where it wasn't.
     """
 
@@ -151,6 +152,7 @@ class Grant(Word):
     issued: int = 0
     holders: tuple[bytes, ...] = ()
     issued_to: str = ""
+    agency: str = ""
     evidence: str = ""
 
 
@@ -286,7 +288,7 @@ class Facts(Word, omit_defaults=True, gc=False):
         cases: Keyed handles of the case numbers the record belongs to.
         anchors: ISO dates by name, which retention rules count from: `imported_on`, `placed_on`
             (委案日期), `settled_on`, `relationship_ended_on`, `consent_withdrawn_on`, `contact_refused_on`,
-            `last_demand_on`, `listed_on`.
+            `last_demand_on`, `listed_on`; others who may be reached is decided by (docs/reach.md).
         holds: Legal holds by number.
         fingerprint: MAC of the record's clear content under its own secret; tells an unchanged re-import.
         parts: The compartments its latest version is sealed in, so that none can go missing unseen.

@@ -134,9 +134,8 @@ class Opener:
         Raises:
             NotFound: The record is of another case.
         """
-        if grant.cases is None:
-            return
-        if not {self._t.keys.case_handle(case) for case in grant.cases} & set(held.facts.cases):
+        scope = self._t.scope(grant)
+        if scope is not None and scope.isdisjoint(held.facts.cases):
             raise NotFound
 
     def _payloads(self, items: list[Item]) -> dict[tuple[str, int, str], PayloadRow]:

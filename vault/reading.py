@@ -194,6 +194,7 @@ class Reading:
                 for j in jobs
             ]
         )
+        self._gate.begin()
         with self._t.journal.page() as page:  # 6 log
             self._t.demand_schema(page.registry)
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
@@ -202,6 +203,7 @@ class Reading:
             whos: dict[tuple[int, int], Who] = {}  # by identity of grant and decision, kept alive by the jobs
             for job in jobs:
                 self._enter(page, job, entombed, whos, cases, over=over)
+        self._gate.settle()
         for job in jobs:  # 7 release
             self._release(job, page.receipts)
 
@@ -213,7 +215,7 @@ class Reading:
     def _cases(self, page: Page, jobs: list[ReadJob]) -> dict[bytes, CaseRow]:
         """The cases that decide for any of the jobs, as they stand under the lock."""
         asking = [job for job in jobs if self._gate.asks_cases(job.grant)]
-        wanted = {h for job in asking for item in job.items for h in self._gate.handles(job.grant, item)}
+        wanted = {handle for job in asking for handle in self._gate.place(job.grant, job.items)}
         return page.cases(wanted) if wanted else {}
 
     def _enter(
@@ -231,11 +233,10 @@ class Reading:
             for item in job.items:
                 if item.record in entombed:
                     item.forget(NotFound())
-            standing = self._gate.admit(
-                page, job.grant, job.items, search=job.search, request=job.request, over=over
-            )
+            standing = self._gate.admit(page, job.grant, search=job.search, over=over)
             if self._gate.asks_cases(job.grant):
                 self._gate.refuse_closed(job.grant, standing, job.items, cases, job.fields, job.action)
+            self._gate.count(page, job.grant, job.items, job.request)
         except Denied as refusal:
             job.fail(refusal)
             for item in job.items:
@@ -283,8 +284,9 @@ class Reading:
 
 def _detail(grant: Grant, item: Item) -> str:
     """What an entry's body says beside whom: the instant asked about, and who handed the token to whom."""
-    at = "" if item.at is None else f"as of {iso(item.at)} version {item.version}"
-    return " ".join(part for part in (at, grant.evidence) if part)
+    if item.at is None:
+        return grant.evidence
+    return f"as of {iso(item.at)} version {item.version} {grant.evidence}".rstrip()
 
 
 def _but_missing(errors: Sequence[ItemError]) -> list[ItemError]:

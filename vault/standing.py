@@ -9,6 +9,7 @@ step 6), so a change takes effect on the very next entry, on every node. Pure: r
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -79,6 +80,7 @@ def _stand(registry: Registry, policy: Policy, grant: Grant, now: int) -> Standi
             bounded,
             principal=PrincipalId(actor.id),
             issued_to=holder.id,
+            agency=agency,
             evidence=_evidence(parties, grant),
         ),
         until=min(ends),
@@ -100,11 +102,12 @@ def _parties(registry: Registry, holder: Principal, grant: Grant) -> list[Princi
         Denied: One is disabled, or an agency handed it on outside itself (PIPL 21 ¶3: 不得转委托).
     """
     by_key = registry.derived.get("keys")
-    if by_key is None:
-        by_key = registry.derived["keys"] = {p.public: p for p in registry.all(Principal)}
+    if by_key is None:  # a key that was replaced is still its owner's: what was handed to it ends with them
+        keys = [(p, (*p.keys, sha256(p.public).hexdigest())) for p in registry.all(Principal)]
+        by_key = registry.derived["keys"] = {digest: p for p, digests in keys for digest in digests}
     parties = [holder]
     for key in grant.holders[1:]:
-        giver, taker = parties[-1], by_key.get(key)
+        giver, taker = parties[-1], by_key.get(sha256(key).hexdigest())
         if giver.agency and (taker is None or taker.agency != giver.agency):
             raise Denied(
                 "an agency may not hand a token on outside itself (PIPL 21)",

@@ -39,6 +39,8 @@ __all__ = ["ANY_TIME", "CONTRACT_ENDED", "StoreSet", "Tenancy"]
 
 CONTRACT_ENDED: Final = "contract_ended_on"
 
+_SCOPES: Final = 256
+"""Sets of cases whose handles are remembered: a token may name hundreds, and each handle is a MAC."""
 ANY_TIME: Final = 1 << 60
 """µs of leeway by which authenticity is judged apart from time, so that an expired token's use is logged."""
 
@@ -64,6 +66,7 @@ class Tenancy(Grounds):
         self.preparer = Preparer(keys, schema, rules, config.settings.applies_to)
         self._issuers: Mapping[str, bytes] = {key_id(keys.issuer_public): keys.issuer_public}
         self._cache = TokenCache()
+        self._scopes: dict[frozenset[str], frozenset[str]] = {}
         self.refused_unauthentic = 0
         self._started = False
         self._starting = threading.Lock()
@@ -222,6 +225,18 @@ class Tenancy(Grounds):
             found = [record for record in found if record in live]
         return next(iter(found), None)
 
+    def scope(self, grant: Grant) -> frozenset[str] | None:
+        """The handles of the cases a token is bound to; None where it is bound to none."""
+        if grant.cases is None:
+            return None
+        found = self._scopes.get(grant.cases)
+        if found is None:
+            if len(self._scopes) >= _SCOPES:
+                self._scopes.clear()
+            found = frozenset(map(self.keys.case_handle, grant.cases))
+            self._scopes[grant.cases] = found
+        return found
+
     def situation(
         self, grant: Grant, facts: Facts, *, case: str = "open", approved: frozenset[str] = frozenset()
     ) -> Situation | None:
@@ -237,7 +252,7 @@ class Tenancy(Grounds):
             anchors=facts.anchors,
             case=case,
             region=self.config.settings.region,
-            contract=True,
+            contract=not self.contract_over(self.journal.recent(), self.today()),
             approved=approved,
         )
 
@@ -271,8 +286,11 @@ class Tenancy(Grounds):
         return {CONTRACT_ENDED: (max(ends) + timedelta(days=1)).isoformat()}
 
     def contract_over(self, registry: Registry, on: date) -> bool:
-        """Whether the tenant's contract has ended by this day."""
-        return self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
+        """Whether the tenant's contract has ended by this day; remembered with the registry."""
+        known: dict[date, bool] = registry.derived.setdefault("contract_over", {})
+        if on not in known:
+            known[on] = self.tenant_anchors(registry).get(CONTRACT_ENDED, "9") <= on.isoformat()
+        return known[on]
 
     def demand_contract(self, registry: Registry) -> None:
         """Nothing new is taken in once the creditor's contract has ended (PIPL 21 ¶2).

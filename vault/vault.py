@@ -28,9 +28,11 @@ from vault.keeping import Keeping
 from vault.ledger.note import VKey
 from vault.ledger.registry import Principal, in_force
 from vault.model import MAIN, ROLES, Happening, Who, Whom
+from vault.reaching import Reaching
 from vault.reading import Reading
 from vault.resealing import Resealing
 from vault.retention import rules
+from vault.reviewing import Reviewing
 from vault.schema import Schema
 from vault.schema_own import FILE, like, load, merged
 from vault.tenancy import StoreSet, Tenancy
@@ -40,7 +42,19 @@ SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
-Room = TypeVar("Room", Reading, Writing, Amending, Auditing, Erasing, Granting, Casework, Handing)
+Room = TypeVar(
+    "Room",
+    Reading,
+    Writing,
+    Amending,
+    Auditing,
+    Erasing,
+    Granting,
+    Casework,
+    Handing,
+    Reviewing,
+    Reaching,
+)
 
 
 class Vault:
@@ -175,7 +189,12 @@ class Vault:
         return self.begin_tenant(tenant, f"first principal of {tenant}")
 
     def export_keys(
-        self, identity: Identity, folder: Path, compartments: frozenset[str], passphrase: str | None = None
+        self,
+        identity: Identity,
+        folder: Path,
+        compartments: frozenset[str],
+        passphrase: str | None = None,
+        request: str | None = None,
     ) -> None:
         """Write a key folder for a node that may open only some compartments (DESIGN 5, "Masked node").
 
@@ -186,14 +205,15 @@ class Vault:
             folder: A new folder.
             compartments: Must include `masked`; the node gets no index, issuer or audit private key.
             passphrase: The one that locks this node's keys, if one does; the new folder has the same.
+            request: The approval of another person, of main's `keys` for `export` and these compartments.
 
         Raises:
-            Denied: Not an admin of `main`.
+            Denied: Not an admin of `main`, or nobody else approved it (`approval_required`).
             ConfigError: The folder holds keys, or a compartment is unknown.
         """
         kept = [self.provider.tenant(tenant).subset(compartments) for tenant in self.tenants]
         detail = f"export {','.join(sorted(compartments))}"
-        self.granting(MAIN).note_keys(identity, detail)
+        self.granting(MAIN).note_keys(identity, detail, request)
         who = Who(actor=identity.principal, role="admin", purpose="administration")
         for tenant in set(self.tenants) - {MAIN}:
             self.tenancy(tenant).journal.log(Happening(kind="key", who=who, whom=Whom(detail=detail)))
@@ -283,6 +303,14 @@ class Vault:
         """The room of those who hand cases over to agencies; a node without every key has none."""
         return self._room(Handing, tenant)
 
+    def reviewing(self, tenant: str = MAIN) -> Reviewing:
+        """The room of those who go through who may do what; a node without every key has none."""
+        return self._room(Reviewing, tenant)
+
+    def reaching(self, tenant: str = MAIN) -> Reaching:
+        """The room of those who call, write or visit; a node without every key has none."""
+        return self._room(Reaching, tenant)
+
     def resealing(self, text: str | None = None, tenant: str = MAIN) -> Resealing:
         """The room of those who change what records are made of: this vault under another schema.
 
@@ -311,9 +339,9 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             tenancy = self.tenancy(tenant)
-            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing}:
+            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing, Reaching}:
                 _demand_whole(tenancy)
-            if kind in {Reading, Writing, Amending, Erasing}:
+            if kind in {Reading, Writing, Amending, Erasing, Reaching}:
                 tenancy.demand_schema()
             self._rooms[key] = kind(tenancy)
         return self._rooms[key]  # type: ignore[return-value]

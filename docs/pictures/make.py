@@ -1,8 +1,8 @@
 """Draw the README's pictures from the demo: `uv run python docs/pictures/make.py`.
 
 Runs the demo's first acts in a temporary folder, on made-up people, and writes the table of one borrower seen
-by five roles as `roles.svg` (English) and `roles.zh.svg` (Chinese). `read.svg` and `import.svg`
-are drawn by hand.
+by five roles as `roles.svg` (English) and `roles.zh.svg` (Chinese). `read.svg`, `import.svg` and
+`cases.svg` are drawn by hand.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import Ran, Run, export, run
+from desk import Desk
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--as", root / "plain" / "admin.principal",
         )  # fmt: skip
         assert added.code == 0
+    shutil.copytree(root / "plain", root / "stocked")
+    desk = Desk(root / "stocked")
+    loaded = desk("importer", "import", export(root), "--kind", "borrower", token=("importer", "import"))
+    assert loaded.code == 6
     return root
 
 
@@ -47,6 +52,13 @@ def plain(templates: Path, tmp_path: Path) -> Path:
     """A plain, empty vault of one's own, with a principal file for each of six people."""
     shutil.copytree(templates / "plain", tmp_path / "p")
     return tmp_path / "p"
+
+
+@pytest.fixture
+def desk(templates: Path, tmp_path: Path) -> Desk:
+    """A plain vault of one's own with two borrowers in it, run by its six people."""
+    shutil.copytree(templates / "stocked", tmp_path / "d")
+    return Desk(tmp_path / "d")
 
 
 @pytest.fixture

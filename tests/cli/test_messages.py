@@ -46,7 +46,8 @@ def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, s
 HINTED = (
     "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
     "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
-    "case_closed", "consent_withdrawn", "region_denied", "delegation_denied",
+    "attestation_expired", "delegation_denied", "case_closed", "consent_withdrawn", "region_denied",
+    "contact_state", "contact_refused", "quiet_hours", "call_cap", "attempt_cap",
 )  # fmt: skip
 
 

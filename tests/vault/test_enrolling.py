@@ -110,6 +110,19 @@ def test_a_staff_number_is_kept_as_a_handle_alone(plain: Made) -> None:
         assert b"77120934" not in path.read_bytes()
 
 
+def test_a_staff_number_can_be_put_on_file_later(plain: Made) -> None:
+    """By somebody else; from then on the two names are one person, who approves nothing of their own."""
+    granting = plain.vault.granting()
+    dpo = granting.add_principal(plain.identity, name="d", roles=("dpo",), more=Enrolment(person="7"))
+    second = granting.add_principal(plain.identity, name="s", roles=("approver",))
+    request = granting.ask(dpo, "unseal", ("p-x",), reason="r")
+    granting.approve(second, request.id)
+    granting.identify(plain.identity, second.principal, " 7 ")
+    assert [view.state for view in granting.requests(dpo)] == ["waiting"]
+    with pytest.raises(Denied):
+        granting.identify(plain.identity, plain.identity.principal, "8")
+
+
 def test_roles_end(plain: Made) -> None:
     """A role given until a day is held on that day and not after; a token doesn't outlive it."""
     granting = plain.vault.granting()

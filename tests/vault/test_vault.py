@@ -187,3 +187,20 @@ def test_only_an_admin_takes_keys_out(tmp_path: Path) -> None:
     assert refusal.value.code == "role_denied"
     assert made.size() == before + 1
     assert not (tmp_path / "node").exists()
+
+
+def test_keys_leave_with_two_persons_yes(tmp_path: Path) -> None:
+    """An admin alone gets no key folder; with another's approval of these compartments, one."""
+    made = make_vault(tmp_path, sandbox=False)
+    granting = made.vault.granting()
+    approver = granting.add_principal(made.identity, name="a", roles=("approver",))
+    request = granting.ask(made.identity, "keys", ("export masked",), reason="a node for the dialer")
+    granting.approve(approver, request.id)
+    for compartments, given in (({"masked"}, None), ({"masked", "contact"}, request.id)):
+        with pytest.raises(Denied) as refusal:
+            made.vault.export_keys(made.identity, tmp_path / "node", frozenset(compartments), request=given)
+        assert refusal.value.code == "approval_required"
+    made.vault.export_keys(made.identity, tmp_path / "node", frozenset({"masked"}), request=request.id)
+    assert LocalKeys(tmp_path / "node").tenants() == ["main"]
+    with pytest.raises(Denied):
+        made.vault.export_keys(made.identity, tmp_path / "more", frozenset({"masked"}), request=request.id)

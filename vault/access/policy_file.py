@@ -20,7 +20,7 @@ BASES: Final = range(1, 8)
 ATTESTATIONS: Final = ("confidentiality", "training")
 """What somebody must have signed or attended before a role is theirs to use."""
 APPROVALS: Final = (
-    "bulk_read", "export", "handover", "retention", "hold_release", "policy", "keys", "minors", "unrestrict",
+    "bulk_read", "handover", "retention", "hold_release", "policy", "keys", "minors", "unrestrict",
     "unseal", "power",
 )  # fmt: skip
 """What can ask for somebody else's approval."""

@@ -183,6 +183,8 @@ def _duties(policy: Policy, schema: Schema) -> Iterator[Finding]:
             yield _error(where, "the importer may read", "leave the actions `import` and `write`")
         if role == "admin" and cell.actions & (_READING | {"audit", "execute"}):
             yield _error(where, "the administrator may read or erase", "give it to dpo or auditor")
+        if role in {"admin", "approver", "importer", "auditor", "regulator"} and "reach" in cell.actions:
+            yield _error(where, f"{role} may take numbers", "leave the action `reach` to those who call")
         if cell.views and not cell.actions & _READING:
             yield _warning(where, "is shown fields but may not read", "add an action or remove the fields")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
@@ -42,6 +42,9 @@ Line = tuple[int, bytes, str, str, bytes]
 """A case as it is stored: shard, handle, holder, state, body."""
 Read = tuple[int, Any, Any, Any, Any]
 """The same as it is read: SQLite keeps any type in any column."""
+
+
+_NOTHING: Final[Bodies] = {}
 
 
 class CaseRow(Word):
@@ -162,15 +165,18 @@ class Remembered:
             if len(self._digests) > ROOTS:
                 self._digests.popitem(last=False)
 
-    def bodies(self, digest: bytes) -> Bodies | None:
-        """The shard of a digest, if it is remembered."""
-        if digest == ABSENT:
-            return {}
+    def bodies(self, digests: Mapping[int, bytes]) -> dict[int, Bodies]:
+        """The shards of these digests, by number; those that aren't remembered are left out."""
+        found: dict[int, Bodies] = {}
         with self._lock:
-            found = self._shards.get(digest)
-            if found is not None:
-                self._shards.move_to_end(digest)
-            return found
+            for shard, digest in digests.items():
+                bodies = _NOTHING if digest == ABSENT else self._shards.get(digest)
+                if bodies is None:
+                    continue
+                found[shard] = bodies
+                if bodies:
+                    self._shards.move_to_end(digest)
+        return found
 
     def keep(self, digest: bytes, bodies: Bodies) -> None:
         """Remember a shard; those not asked for the longest are forgotten."""
@@ -275,14 +281,15 @@ class Book:
         return self._open[shard]
 
     def _load(self, shards: set[int]) -> None:
-        missing: dict[int, bytes] = {}
-        for shard in shards - self._open.keys():
-            digest = self._digests()[shard * DIGEST_SIZE : (shard + 1) * DIGEST_SIZE]
-            bodies = self._known.bodies(digest)
-            if bodies is None:
-                missing[shard] = digest
-            else:
-                self._open[shard] = bodies
+        wanted = shards - self._open.keys()
+        if not wanted:
+            return
+        digests = self._digests()
+        missing = {shard: digests[shard * DIGEST_SIZE : (shard + 1) * DIGEST_SIZE] for shard in wanted}
+        known = self._known.bodies(missing)
+        self._open |= known
+        for shard in known:
+            del missing[shard]
         if missing:
             lines = _by_shard(self._source.lines(sorted(missing)))
             for shard, digest in missing.items():

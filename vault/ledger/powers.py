@@ -91,6 +91,7 @@ class Request(Word):
         rows: How many records it lets out; 0 where rows aren't counted.
         agency: The agency it concerns, whose people can't approve it; "" if none.
         used: µs UTC at which it was spent: it serves once. 0 while it hasn't been.
+        spent: How many of its rows have been let out; the first of them leaves an hour for the rest.
         refused: Who said no, which ends it.
     """
 
@@ -108,6 +109,7 @@ class Request(Word):
     rows: int = 0
     agency: str = ""
     used: int = 0
+    spent: int = 0
     refused: Approval | None = None
 
 

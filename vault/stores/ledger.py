@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, select
 
 from vault.errors import LogUnavailable, Unavailable
+from vault.model import Word
 from vault.stores.cases import CaseTable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Statement, run
@@ -62,8 +63,54 @@ _COUNTER: Final = Statement(
 )
 
 _LAST: Final = Statement(select(func.max(_E.idx)).where(_E.tenant == _TENANT))
+_SINCE: Final = Statement(
+    select(_E.idx)
+    .where(_E.tenant == _TENANT, _E.t >= bindparam("since"))
+    .order_by(_E.t, _E.idx)
+    .limit(bindparam("one"))
+)
+_DEPTH: Final = Statement(
+    select(_E.idx)
+    .where(_E.tenant == _TENANT, _E.actor == bindparam("actor"))
+    .order_by(_E.idx.desc())
+    .limit(bindparam("one"))
+    .offset(bindparam("most"))
+)
+_AT: Final = Statement(select(_E.t).where(_E.tenant == _TENANT, _E.idx == bindparam("idx")))
+_USED: Final = Statement(
+    select(_E.idx, _E.t, _E.purpose)
+    .where(
+        _E.tenant == _TENANT,
+        _E.actor == bindparam("actor"),
+        _E.idx >= bindparam("floor"),
+        _E.role == bindparam("role"),
+        _E.outcome == bindparam("outcome"),
+    )
+    .order_by(_E.idx.desc())
+    .limit(bindparam("one"))
+)
 PART: Final = 4096
 """Most tags, and most blocks of the tag index, in one statement; a borrower's report may ask for more."""
+
+
+class Use(Word):
+    """The newest entry that went well of one actor in one role; `t` is µs UTC."""
+
+    idx: int
+    t: int
+    purpose: str
+
+
+class LastUses(Word):
+    """When an actor last did something in each of its roles.
+
+    Attributes:
+        uses: By role; a role without an entry is left out.
+        since: µs UTC from which entries were looked at.
+    """
+
+    uses: dict[str, Use]
+    since: int
 
 
 class LedgerStore(Store):
@@ -132,6 +179,40 @@ class LedgerStore(Store):
             found += [EntryRow(*row) for row in run(session, asked)]
         found.sort(key=lambda row: row.idx, reverse=filter.newest_first)
         return found[: filter.limit]
+
+    def index_at(self, tenant: str, since: int) -> int | None:
+        """Give the index of the first entry at or after an instant (µs UTC), or None if there is none."""
+        rows = _SINCE.rows(self.db.session(), tenant=tenant, since=since, one=1)
+        return int(rows[0][0]) if rows else None
+
+    def last_uses(
+        self, tenant: str, actor: str, roles: Collection[str], since: tuple[int, int], most: int
+    ) -> LastUses:
+        """Find when an actor last did something that went well in each of these roles.
+
+        A role in use is found at once, newest entry first. One that isn't costs a walk over the actor's own
+        entries, so it ends at `since` or after about `most` of them, whichever is sooner.
+
+        Args:
+            tenant: Whose log.
+            actor: A principal's id.
+            roles: Looked for one by one.
+            since: An instant (µs UTC) and the index of the first entry at or after it, as of `index_at`.
+            most: How many of the actor's newest entries are looked at.
+        """
+        session, (instant, floor) = self.db.session(), since
+        deep = _DEPTH.rows(session, tenant=tenant, actor=actor, one=1, most=most)
+        if deep and deep[0][0] >= floor:
+            floor = deep[0][0]
+            ((instant,),) = _AT.rows(session, tenant=tenant, idx=floor)
+        uses = {}
+        for role in roles:
+            rows = _USED.rows(
+                session, tenant=tenant, actor=actor, role=role, outcome="ok", floor=floor, one=1
+            )
+            if rows:
+                uses[role] = Use(idx=rows[0][0], t=rows[0][1], purpose=rows[0][2])
+        return LastUses(uses=uses, since=instant)
 
     def stubs(self, tenant: str, start: int, end: int) -> list[bytes]:
         """Fetch the stubs from index `start` on and before `end`, in order."""

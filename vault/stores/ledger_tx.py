@@ -15,6 +15,7 @@ from sqlalchemy import BindParameter, bindparam, delete, func, select, update
 from vault.stores.cases import PUT_CASES, PUT_SHARDS, CaseTable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement
+from vault.stores.reaches import ReachTable
 from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, StoredCaseRow, TileRow
 from vault.stores.schema import (
     BLOCK,
@@ -265,6 +266,11 @@ class LedgerTx:
         """Add or replace cases, with the digests of all shards that they lie in."""
         PUT_CASES.put_words(self._session, rows)
         PUT_SHARDS.put(self._session, [(self._tenant, shard, digest) for shard, digest in digests.items()])
+
+    @property
+    def reaches(self) -> ReachTable:
+        """The reservations as they stand under the lock."""
+        return ReachTable(self._session, self._tenant)
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.

@@ -281,6 +281,32 @@ class StoredCaseRow(Word, kw_only=False, gc=False, array_like=True):
     body: bytes
 
 
+class ReachRow(Word, kw_only=False, gc=False, array_like=True):
+    """A reservation: somebody may be reached once, over one channel.
+
+    Attributes:
+        debtor: Keyed handle of the day and the subject of who is reached.
+        number: Keyed digest of the day and the number given out; b"" where none was.
+        day: ISO date in Asia/Shanghai of the reservation, which it counts for whenever it is settled.
+        actor: Principal id of who reserved.
+        effective: 1 for a call that was spoken, 0 otherwise.
+        deadline: µs UTC from which a reservation not settled is no call in flight any more.
+        body: What it is about, sealed; opaque here.
+    """
+
+    tenant: str
+    reservation: str
+    debtor: bytes
+    number: bytes
+    day: str
+    channel: str
+    actor: str
+    state: Literal["reserved", "confirmed", "void"]
+    effective: int
+    deadline: int
+    body: bytes
+
+
 class EntryFilter(Word):
     """What an auditor asks of the log; None asks nothing. Conditions are joined by *and*.
 

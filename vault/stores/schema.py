@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 from sqlalchemy import literal_column as literal
 
-HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0002"}
+HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0003"}
 """The newest migration of each store; a test holds it against vault/stores/migrations."""
 
 records, keys, index, ledger = MetaData(), MetaData(), MetaData(), MetaData()
@@ -125,3 +125,11 @@ cases = _table(
     Index("cases_holder", "tenant", "holder", "state", "shard", "handle"),
 )  # fmt: skip
 case_shards = _table(ledger, "case_shards", "tenant shard:int digest:bytes", "tenant shard")
+reaches = _table(
+    ledger, "reaches",
+    "tenant reservation debtor:bytes number:bytes day channel actor state effective:int deadline:int"
+    " body:bytes",
+    "tenant reservation",
+    Index("reaches_debtor", "tenant", "day", "debtor"),
+    Index("reaches_number", "tenant", "day", "number"),
+)  # fmt: skip

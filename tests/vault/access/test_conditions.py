@@ -59,7 +59,7 @@ NIGHT = condition("hours", opens=minute("22:00"), closes=minute("08:00"))
         (condition("not_minor"), {"anchors": {"adult_on": "2026-03-16"}}, True),
         (condition("not_minor"), {"anchors": {"adult_on": "2026-03-17"}}, False),
         (condition("not_minor"), MINOR | {"approved": frozenset({"minors"})}, True),
-        (condition("not_minor"), MINOR | {"approved": frozenset({"export"})}, False),
+        (condition("not_minor"), MINOR | {"approved": frozenset({"unseal"})}, False),
         (condition("state", states=frozenset({"ACTIVE"})), {}, True),
         (condition("state", states=frozenset({"ACTIVE"})), {"state": "RESTRICTED"}, False),
         (condition("region", regions=frozenset({"CN"})), {}, True),

@@ -94,7 +94,7 @@ source = "PIPL 38 [V]"
 [conditions.assessed]
 test = "pipia"
 source = "PIPL 55 [V]"
-[approvals.export]
+[approvals.handover]
 quorum = 2
 by = ["legal"]
 hours = 48
@@ -130,14 +130,14 @@ WHO = "collector + repayment_reminder:"
          f"{ALL} no longer needs assessed (pipia until 2027-01-01; the other: pipia until 2028-01-01)",
          {"legal_action"}),
         (('\nattestations = ["training"]', ""), "legal no longer needs to attest training", {"legal_action"}),
-        (("quorum = 2", "quorum = 1"), "approval of export: quorum 1 (was 2)", set()),
+        (("quorum = 2", "quorum = 1"), "approval of handover: quorum 1 (was 2)", set()),
         (('by = ["legal"]\nhours', 'by = ["legal", "collector"]\nhours'),
-         "approval of export: may be given by collector too", set()),
-        (("hours = 48", "hours = 49"), "approval of export: stands for 49 hours (was 48)", set()),
+         "approval of handover: may be given by collector too", set()),
+        (("hours = 48", "hours = 49"), "approval of handover: stands for 49 hours (was 48)", set()),
         (("rows = 1000", "rows = 1001"),
          "approval of bulk_read: is asked for past 1001 records a day (was 1000)", set()),
-        (('[approvals.export]\nquorum = 2\nby = ["legal"]\nhours = 48', ""),
-         "approval of export: is no longer asked for", set()),
+        (('[approvals.handover]\nquorum = 2\nby = ["legal"]\nhours = 48', ""),
+         "approval of handover: is no longer asked for", set()),
         (("minutes = 60", "minutes = 90"), "break-glass: lasts 90 minutes (was 60)", {"legal_action"}),
         (("review_hours = 72", "review_hours = 96"),
          "break-glass: is reviewed within 96 hours (was 72)", {"legal_action"}),

@@ -74,6 +74,8 @@ def test_each_finding(swaps: list[tuple[str, str]], level: str, says: str) -> No
         ("admin", '"audit"', "administrator may read"),
         ("auditor", '"write"', "auditor may change"),
         ("importer", '"find"', "importer may read"),
+        ("admin", '"reach"', "admin may take numbers"),
+        ("auditor", '"reach"', "auditor may take numbers"),
     ],
 )
 def test_duties_are_kept_apart(role: str, actions: str, says: str) -> None:

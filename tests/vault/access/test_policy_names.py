@@ -30,7 +30,7 @@ source = "PIPL 38 [V]"
 quorum = 1
 by = ["legal"]
 rows = 1000
-[approvals.export]
+[approvals.handover]
 quorum = 1
 by = ["legal"]
 hours = 72
@@ -79,12 +79,15 @@ def test_the_whole_of_it_loads() -> None:
         (("[roles.legal]", '[roles.legal]\nattestations = ["honesty"]'), "roles.legal.attestations"),
         (("basis = 2", 'basis = 2\npipia = { id = "P-1" }'), "file"),
         (("basis = 2", 'basis = 2\nlegal_basis_until = "soon"'), "file"),
-        (("[approvals.export]", "[approvals.exports]"), "approvals.exports"),
-        (("[approvals.export]\nquorum = 1", "[approvals.export]\nquorum = 0"), "approvals.export.quorum"),
-        (('by = ["legal"]\nhours', "by = []\nhours"), "approvals.export.by"),
-        (('by = ["legal"]\nhours', 'by = ["boss"]\nhours'), "approvals.export.by"),
-        (("\nhours = 72", "\nhours = 0"), "approvals.export.hours"),
-        (("\nhours = 72", "\nrows = 10"), "approvals.export.rows"),
+        (("[approvals.handover]", "[approvals.handovers]"), "approvals.handovers"),
+        (
+            ("[approvals.handover]\nquorum = 1", "[approvals.handover]\nquorum = 0"),
+            "approvals.handover.quorum",
+        ),
+        (('by = ["legal"]\nhours', "by = []\nhours"), "approvals.handover.by"),
+        (('by = ["legal"]\nhours', 'by = ["boss"]\nhours'), "approvals.handover.by"),
+        (("\nhours = 72", "\nhours = 0"), "approvals.handover.hours"),
+        (("\nhours = 72", "\nrows = 10"), "approvals.handover.rows"),
         (("rows = 1000", ""), "approvals.bulk_read.rows"),
         (("rows = 1000", "rows = 0"), "approvals.bulk_read.rows"),
         (('collector = ["legal"]', 'boss = ["legal"]'), "break_glass.roles.boss"),

@@ -102,13 +102,13 @@ def test_words_make_the_situation_they_say() -> None:
     assert given([]) == Given()
     said = given(
         ["minor", "deceased", "refused", "case=closed", "consent=withdrawn", "contract=ended", "at=23:30",
-         "state=RESTRICTED", "region=SG", "on=2026-03-16", "approved=minors+export"]
+         "state=RESTRICTED", "region=SG", "on=2026-03-16", "approved=minors+unseal"]
     )  # fmt: skip
     so = situation_of(said, TODAY)
     assert set(so.anchors) == {"adult_on", "deceased_on", "contact_refused_on", "consent_withdrawn_on"}
     assert so.anchors["adult_on"] > "2026-03-16"
     assert (so.case, so.contract, so.state, so.region) == ("closed", False, "RESTRICTED", "SG")
-    assert so.approved == {"minors", "export"}
+    assert so.approved == {"minors", "unseal"}
     assert so.now - situation().now == (13 * 60 + 30) * 60_000_000
     assert situation_of(given([]), date(2026, 3, 16)) == situation()
 
