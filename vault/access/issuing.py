@@ -52,8 +52,7 @@ def issue(  # noqa: PLR0913 one argument per claim: the order page of a token
         policy_hash: The policy at issue: SHA-256, 64 hex digits.
         ticket: Why, a reference of at most 256 printable characters; "" if none.
         now_us: µs UTC.
-        holder: A fresh key for the holder.
-        jti: 16 fresh random bytes.
+        holder: A fresh key for the holder. jti: 16 fresh random bytes.
 
     Raises:
         Invalid: A word outside its closed list, or limits that leave nothing; names the claim.
