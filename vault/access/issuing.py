@@ -52,7 +52,8 @@ def issue(  # noqa: PLR0913 one argument per claim: the order page of a token
         policy_hash: The policy at issue: SHA-256, 64 hex digits.
         ticket: Why, a reference of at most 256 printable characters; "" if none.
         now_us: µs UTC.
-        holder: A fresh key for the holder. jti: 16 fresh random bytes.
+        holder: A fresh key for the holder.
+        jti: 16 fresh random bytes.
 
     Raises:
         Invalid: A word outside its closed list, or limits that leave nothing; names the claim.
@@ -65,8 +66,7 @@ def issue(  # noqa: PLR0913 one argument per claim: the order page of a token
             raise _widened(claim, f"must hold 1 to {links.TEXT_LIMIT} characters")
     _no_more("actions", limits.actions, actions)
     _no_more("aud", limits.audience, AUDIENCES)
-    depth = limits.depth or 0
-    if not 0 <= depth <= MAX_DEPTH:
+    if not 0 <= (limits.depth or 0) <= MAX_DEPTH:
         raise _widened("dlg", f"at most {MAX_DEPTH} delegations can follow")
     claims = Access(
         iss=origin,
