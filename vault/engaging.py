@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -181,17 +180,7 @@ class Engaging(Identifying):
         """
         with self._page(identity, "admin", "dpo") as page:
             contract = self._contract(page, agency)
-            found = demand_for(
-                page.registry,
-                self._t.policy,
-                request,
-                "unseal",
-                (agency,),
-                by=identity.principal,
-                now=page.now,
-            )
-            if found is not None:
-                page.put(msgspec.structs.replace(found, used=page.now))
+            self._t.use_approval(page, request, "unseal", (agency,), by=identity.principal)
             changed = msgspec.structs.replace(contract, sealed=0)
             page.put(changed)
             self._enter(page, identity, "config", "", f"unseal {agency}")

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.crypto import mac
 from vault.errors import Denied, Invalid
@@ -161,19 +160,8 @@ class Enrolling(Identifying):
     def _demand_power(
         self, page: Page, identity: Identity, name: str, roles: tuple[str, ...], request: str | None
     ) -> None:
-        if POWERS.isdisjoint(roles):
-            return
-        found = demand_for(
-            page.registry,
-            self._t.policy,
-            request,
-            "power",
-            (name, *roles),
-            by=identity.principal,
-            now=page.now,
-        )
-        if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+        if not POWERS.isdisjoint(roles):
+            self._t.use_approval(page, request, "power", (name, *roles), by=identity.principal)
 
     def principals(self, identity: Identity) -> list[Principal]:
         """Everyone who may act, for an admin, DPO or auditor."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from vault.approvals import demand_for, spent
 from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, NotFound, VaultError
@@ -134,19 +133,17 @@ class Gate:
         row = page.registry.find(Request, request)
         what = row.what if row is not None and row.what in {BULK, MINORS} else BULK
         about = sorted(item.id for item in items) if what == MINORS else ()
-        found = demand_for(
-            page.registry,
-            self._t.policy,
+        rows = shown if what == BULK else 0  # the other names its records, so they aren't counted
+        self._t.use_approval(
+            page,
             request,
             what,
             about,
             by=grant.principal,
-            now=page.now,
             purpose=grant.purpose,
-            rows=shown if what == BULK else 0,  # the other names its records, so they aren't counted
+            rows=rows,
+            in_parts=what == BULK,
         )
-        if found is not None:
-            page.put(spent(found, page.now, shown if what == BULK else 0))
 
     # --- cases ----------------------------------------------------------------------------------------
 

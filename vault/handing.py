@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, NotFound
@@ -91,10 +90,9 @@ class Handing(Identifying):
         with t.acting(credential, "export") as (acting, page):
             shown = self._admit(page, shadow, items, agency, numbers, expires)
             about = handover_about(agency, purpose, expires, numbers)
-            spent = demand_for(
-                page.registry, t.policy, request, "handover", about,
-                by=acting.principal, now=page.now, purpose=purpose, rows=len(shown),
-            )  # fmt: skip
+            approved = t.use_approval(
+                page, request, "handover", about, by=acting.principal, purpose=purpose, rows=len(shown)
+            )
             ident = new_id("ho")
             name = page.registry.get(Principal, agency).name
             slots = [page.add(self._happening(acting, ident, agency, item, numbers)) for item in shown]
@@ -103,7 +101,7 @@ class Handing(Identifying):
                 id=ident,
                 agency=agency,
                 by=acting.principal,
-                request="" if spent is None else spent.id,
+                request="" if approved is None else approved.id,
                 at=page.now,
                 expires=expires,
                 records=len(shown),
@@ -112,8 +110,6 @@ class Handing(Identifying):
                 mark=f"{name} {expires}",
             )
             page.put(row)
-            if spent is not None:
-                page.put(msgspec.structs.replace(spent, used=page.now))
         return Handed(handover=row, content=content)
 
     def _shadow(

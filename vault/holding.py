@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid
 from vault.identifying import demand_reason
@@ -112,18 +111,7 @@ class Holding:
 
     def _spend(self, grant: Grant, page: Page, request: str | None, what: str, about: Sequence[str]) -> None:
         """Use up the approval that an act takes; where policy asks for none, there is none to use."""
-        found = demand_for(
-            page.registry,
-            self._t.policy,
-            request,
-            what,
-            about,
-            by=grant.principal,
-            now=page.now,
-            purpose=grant.purpose,
-        )
-        if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+        self._t.use_approval(page, request, what, about, by=grant.principal, purpose=grant.purpose)
 
     def _change_holds(
         self,

@@ -6,7 +6,7 @@ It authenticates tokens and says what they allow; what happens next is the rooms
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from vault.access.conditions import Situation
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
 from vault.access.tokens import Credential, TokenCache, Verified, check_holder, check_in_force
+from vault.approvals import demand_for, spent
 from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
@@ -27,6 +28,7 @@ from vault.ledger.registry import (
     Contract,
     Principal,
     Registry,
+    Request,
 )
 from vault.model import Decision, Facts, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
@@ -127,6 +129,40 @@ class Tenancy(Grounds):
             )
         page.admit(grant, spend=spend)
         return standing
+
+    def use_approval(
+        self,
+        page: Page,
+        request: str | None,
+        what: str,
+        about: Sequence[str],
+        *,
+        by: str,
+        purpose: str = "",
+        rows: int = 0,
+        in_parts: bool = False,
+    ) -> Request | None:
+        """Use up the approval that an act takes; None where the policy asks for none.
+
+        Args:
+            page: The page on which the act is entered.
+            request: The request's id, as given.
+            what: A table of the policy's `approvals`.
+            about: Exactly what is touched.
+            by: Who acts.
+            purpose: What they act for.
+            rows: How many records it lets out.
+            in_parts: Whether those are taken off what it allows, and the rest stays for an hour.
+
+        Raises:
+            Denied: `approval_required`.
+        """
+        found = demand_for(
+            page.registry, self.policy, request, what, about, by=by, now=page.now, purpose=purpose, rows=rows
+        )
+        if found is not None:
+            page.put(spent(found, page.now, rows if in_parts else 0))
+        return found
 
     def start(self) -> None:
         """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
