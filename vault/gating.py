@@ -34,6 +34,7 @@ class Gate:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._asks: dict[tuple[str, str, str, str], bool] = {}
         self._held: dict[bytes, int] = {}
         self._taken: dict[bytes, int] = {}
 
@@ -148,11 +149,17 @@ class Gate:
     # --- cases ----------------------------------------------------------------------------------------
 
     def asks_cases(self, grant: Grant) -> bool:
-        """Whether the state of cases decides for this grant."""
+        """Whether the state of cases decides for this grant; worked out once for each kind of grant."""
         policy = self._t.policy
-        return self._bound(grant) or any(
-            condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
-        )
+        key = (policy.hash, grant.role, grant.purpose, grant.agency)
+        known = self._asks.get(key)
+        if known is None:
+            if len(self._asks) > MOST_HELD:
+                self._asks = {}
+            known = self._asks[key] = self._bound(grant) or any(
+                condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
+            )
+        return known
 
     def _bound(self, grant: Grant) -> bool:
         """Whether a grant reaches its own open cases alone: the policy binds the role, or an agency acts."""

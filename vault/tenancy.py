@@ -43,6 +43,8 @@ CONTRACT_ENDED: Final = "contract_ended_on"
 
 _SCOPES: Final = 256
 """Sets of cases whose handles are remembered: a token may name hundreds, and each handle is a MAC."""
+_MINUTE: Final = 60 * 1_000_000
+"""µs: a day can only turn with a minute."""
 ANY_TIME: Final = 1 << 60
 """µs of leeway by which authenticity is judged apart from time, so that an expired token's use is logged."""
 
@@ -70,6 +72,7 @@ class Tenancy(Grounds):
         self._cache = TokenCache()
         self._scopes: dict[frozenset[str], frozenset[str]] = {}
         self.refused_unauthentic = 0
+        self._runs: tuple[Registry | None, int, bool] = (None, 0, True)
         self._started = False
         self._starting = threading.Lock()
 
@@ -282,15 +285,24 @@ class Tenancy(Grounds):
         """
         if not self.policy.conditions(grant.role, grant.purpose):
             return None
+        now = self.clock()
         return Situation(
-            now=self.clock(),
+            now=now,
             state=facts.state,
             anchors=facts.anchors,
             case=case,
             region=self.config.settings.region,
-            contract=not self.contract_over(self.journal.recent(), self.today()),
+            contract=self._contract_runs(now),
             approved=approved,
         )
+
+    def _contract_runs(self, now: int) -> bool:
+        """Whether the contract under which the records are here runs, by the registry seen last."""
+        registry, minute = self.journal.recent(), now // _MINUTE
+        known = self._runs
+        if known[0] is not registry or known[1] != minute:
+            known = self._runs = (registry, minute, not self.contract_over(registry, today(now)))
+        return known[2]
 
     def decide(
         self,
