@@ -215,6 +215,12 @@ class Amending:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
         t = self._t
         with self._acting(credential) as (grant, page):
+            if grant.cases is not None:
+                raise Denied(
+                    "this concerns more than the cases that the token names",
+                    code="purpose_denied",
+                    remedy="ask for a token without --cases",
+                )
             who = t.who(grant, about="borrower")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="borrowers with one ID number")))
         return t.stores.index.doubles(t.name, "borrower", ID_NUMBER)
@@ -226,7 +232,7 @@ class Amending:
         Raises:
             Denied: Role, purpose or token rule it out.
         """
-        with self._t.acting(credential, "write") as (grant, page):
+        with self._t.acting(credential, "write", within=True) as (grant, page):
             if not self._t.policy.past(grant.purpose):
                 raise Denied("this purpose puts no record right", code="purpose_denied")
             yield grant, page

@@ -7,7 +7,9 @@ arrive, so a closed case, a spent allowance or a sealed agency is so from the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from vault.config import today
@@ -37,6 +39,7 @@ class Gate:
         self._asks: dict[tuple[str, str, str, str], bool] = {}
         self._held: dict[bytes, int] = {}
         self._taken: dict[bytes, int] = {}
+        self._turn = threading.Lock()
 
     def covered(self, request: str | None) -> frozenset[str]:
         """What an approval that came with a read would cover; whether it stands is asked under the lock."""
@@ -119,6 +122,14 @@ class Gate:
         page.tx.bump({handle: least})
         return least
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around one page that counts, for those who have no turn of their own."""
+        with self._turn:
+            self.begin()
+            yield
+            self.settle()
+
     def begin(self) -> None:
         """Before a page: forget what a page that failed had taken."""
         self._taken = {}
@@ -156,12 +167,12 @@ class Gate:
         if known is None:
             if len(self._asks) > MOST_HELD:
                 self._asks = {}
-            known = self._asks[key] = self._bound(grant) or any(
+            known = self._asks[key] = self.bound(grant) or any(
                 condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
             )
         return known
 
-    def _bound(self, grant: Grant) -> bool:
+    def bound(self, grant: Grant) -> bool:
         """Whether a grant reaches its own open cases alone: the policy binds the role, or an agency acts."""
         policy = self._t.policy
         return policy.case_bound(grant.role, grant.purpose) or bool(grant.agency and not policy.sandbox)
@@ -188,7 +199,7 @@ class Gate:
 
         Where the token names the case the caller hears `case_closed`; otherwise the record looks missing.
         """
-        bound = self._bound(grant)
+        bound = self.bound(grant)
         for item in items:
             if item.error is not None or item.held is None:
                 continue

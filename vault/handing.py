@@ -85,9 +85,11 @@ class Handing(Identifying):
         t, numbers = self._t, sorted(set(cases))
         grant = t.authenticate(credential)
         t.authorise(grant, "export")
+        if grant.cases is not None and not grant.cases.issuperset(numbers):
+            raise NotFound("a case named is none of the token's")
         shadow = self._shadow(t.journal.registry(), grant, agency, numbers, purpose, expires)
         items = self._items(shadow, numbers)
-        with t.acting(credential, "export") as (acting, page):
+        with t.acting(credential, "export", within=True) as (acting, page):
             shown = self._admit(page, shadow, items, agency, numbers, expires)
             about = handover_about(agency, purpose, expires, numbers)
             approved = t.use_approval(
@@ -117,14 +119,13 @@ class Handing(Identifying):
     ) -> Grant:
         """The grant that the agency's own people would read by: the file shows what they would see."""
         contract = self._contract(registry, agency, purpose, expires)
-        most = None if contract.fields is None else {n: View[v] for n, v in contract.fields.items()}
         return msgspec.structs.replace(
             grant,
             principal=PrincipalId(agency),
             role=ROLE,
             purpose=purpose,
             actions=frozenset({"read"}),
-            fields=most,
+            fields=_most(contract),
             cases=frozenset(cases),
         )
 
@@ -172,7 +173,13 @@ class Handing(Identifying):
         expires: str,
     ) -> list[Item]:
         """Under the lock: the contract runs, every case is the agency's, nothing is being erased."""
-        self._contract(page.registry, agency, shadow.purpose, expires)
+        contract = self._contract(page.registry, agency, shadow.purpose, expires)
+        if _most(contract) != shadow.fields:
+            raise Denied(
+                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
+            )
+        self._t.demand_contract(page.registry)
+        self._t.demand_schema(page.registry)
         people = {p.id for p in page.registry.all(Principal) if p.agency == agency}
         handles = [bytes.fromhex(self._t.keys.case_handle(case)) for case in cases]
         book = page.cases(handles)
@@ -212,6 +219,11 @@ class Handing(Identifying):
 def handover_about(agency: str, purpose: str, expires: str, cases: Sequence[str]) -> tuple[str, ...]:
     """What an approval of a hand-over is for, exactly."""
     return (agency, purpose, expires, *sorted(set(cases)))
+
+
+def _most(contract: Engagement) -> dict[str, View] | None:
+    """The most that a contract shows of each field; None leaves that to the policy."""
+    return None if contract.fields is None else {n: View[v] for n, v in contract.fields.items()}
 
 
 def _is_theirs(row: CaseRow | None, agency: str, people: set[str]) -> bool:

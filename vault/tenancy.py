@@ -20,7 +20,7 @@ from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
-from vault.errors import Denied, VaultError
+from vault.errors import Denied, NotFound, VaultError
 from vault.grounds import Grounds, StoreSet
 from vault.journal import Page
 from vault.keeping import Keeping
@@ -229,8 +229,15 @@ class Tenancy(Grounds):
             raise
 
     @contextmanager
-    def acting(self, credential: Credential, action: str) -> Iterator[tuple[Grant, Page]]:
+    def acting(
+        self, credential: Credential, action: str, *, within: bool = False
+    ) -> Iterator[tuple[Grant, Page]]:
         """A page on which a caller acts: authentic, allowed, admitted; a refusal undoes it and is an entry.
+
+        Args:
+            credential: Whose token it is.
+            action: What it must allow.
+            within: Whether the act keeps to the cases that a token names; others take one that names none.
 
         Raises:
             Denied: Whoever asks may not, now.
@@ -238,11 +245,20 @@ class Tenancy(Grounds):
         grant = self.authenticate(credential)
         try:
             self.allow(grant, action)
+            if grant.cases is not None and not within:
+                raise Denied(
+                    "this concerns more than the cases that the token names",
+                    code="purpose_denied",
+                    remedy="ask for a token without --cases",
+                )
             with self.journal.page() as page:
                 self.admit(page, grant)
                 yield grant, page
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
+            raise
+        except NotFound:  # what one may ask of many ids in turn is an entry each time
+            self.log_denied(grant, "", outcome="not_found")
             raise
 
     def record_of(self, ident: str) -> str | None:
@@ -349,12 +365,12 @@ class Tenancy(Grounds):
         if self.contract_over(registry, self.today()):
             raise Denied("the creditor's contract has ended", code="contract_ended")
 
-    def log_denied(self, grant: Grant, code: str, kind: str = "") -> None:
+    def log_denied(self, grant: Grant, code: str, kind: str = "", *, outcome: str = "denied") -> None:
         """One entry for a refusal that concerns no single record."""
         self.journal.log(
             Happening(
                 kind="deny",
-                who=self.who(grant, about=kind, outcome="denied", reason=code),
+                who=self.who(grant, about=kind, outcome=outcome, reason=code),
                 whom=Whom(ticket=grant.ticket),
             )
         )

@@ -72,3 +72,120 @@ def test_an_end_given_outright_doesnt_outlive_the_role(site: Site) -> None:
     late = Limits(expires=site.made.clock() + 6 * HOUR)
     token = room.issue(site.people["li"], role="legal", purpose="legal_action", limits=late)
     assert token.expires == site.made.clock() + 2 * HOUR
+
+
+def bound_acts(site: Site) -> dict[str, tuple[Callable[[Credential], object], Credential]]:
+    """Acts on another case than the token's, or on all, each with a token that names case A alone."""
+    (other,) = site.ids(B)
+    hold = Hold(number="H-1", authority="court", until="2027-01-01")
+    vault, desk = site.vault, site.bound("desk", A)
+    rule = ShareRule(name="all", where="", to=["li"])
+    return {
+        "open": (lambda t: vault.casework().open_cases(t, [B], reason="r"), desk),
+        "list cases": (lambda t: vault.casework().cases(t), desk),
+        "share out": (lambda t: vault.casework().share_out(t, [rule], reason="r", dry_run=True), desk),
+        "open all": (lambda t: vault.casework().open_imported(t, reason="r"), desk),
+        "hold": (lambda t: vault.erasing().add_hold(t, [other], hold), site.bound("dpo", A)),
+        "list holds": (lambda t: vault.erasing().holds(t), site.bound("dpo", A)),
+        "plan": (lambda t: vault.erasing().plan(t), site.bound("dpo", A)),
+        "destroy": (lambda t: vault.erasing().destroy_epochs(t), site.bound("dpo", A)),
+        "write": (lambda t: vault.writing().write(t, [promise(1, 1)]), site.bound("importer", A)),
+    }  # fmt: skip
+
+
+ACTS = ("open", "list cases", "share out", "open all", "hold", "list holds", "plan", "destroy", "write")
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_token_that_names_cases_acts_on_no_others(site: Site, act: str) -> None:
+    """Whatever may be done with it, it may be done within its cases alone: a link only narrows."""
+    work, token = bound_acts(site)[act]
+    assert refused(lambda: work(token)) in {"not_found", "purpose_denied"}
+    assert site.lines(kind="hold") == []
+
+
+def test_a_token_that_names_cases_acts_on_its_own(site: Site) -> None:
+    """It opens its case and puts its records under hold."""
+    hold = Hold(number="H-1", authority="court", until="2027-01-01")
+    assert site.vault.casework().open_cases(site.bound("desk", A), [A], reason="r") == 1
+    assert site.vault.erasing().add_hold(site.bound("dpo", A), site.ids(A), hold) == 1
+
+
+def test_an_agency_counts_no_records_of_others(site: Site) -> None:
+    """What is handed to an agency without naming cases neither finds nor lists: pages would tell how many."""
+    token = site.token("li", depth=1)
+    handed = site.handed(token, "wei")
+    reading = site.vault.reading()
+    assert refused(lambda: reading.list_records(handed, kind="borrower", limit=1)) == "purpose_denied"
+    find = refused(lambda: reading.find(handed, field="phone", value=ROWS[0]["手机"]))
+    assert find == "purpose_denied"
+    assert reading.list_records(token, kind="borrower", limit=1).items
+
+
+# --- holds --------------------------------------------------------------------------------------------
+
+
+def test_a_hold_isnt_cut_short_by_placing_it_again(site: Site) -> None:
+    """To let go takes another person's yes; to place the same hold with an earlier end would be that."""
+    erasing, ids = site.vault.erasing(), site.ids(A)
+    long = Hold(number="H-1", authority="court", until="2030-01-01")
+    erasing.add_hold(site.token("dpo"), ids, long)
+    short = Hold(number="H-1", authority="court", until="2026-03-16")
+    with pytest.raises(Denied) as refusal:
+        erasing.add_hold(site.token("dpo"), ids, short)
+    assert refusal.value.code == "approval_required"
+    later = Hold(number="H-1", authority="court", until="2031-01-01")
+    assert erasing.add_hold(site.token("dpo"), ids, later) == 1
+    assert [hold.until for hold in erasing.holds(site.token("dpo"))] == ["2031-01-01"]
+
+
+# --- the log ------------------------------------------------------------------------------------------
+
+
+def test_probing_for_records_by_writing_is_an_entry(site: Site) -> None:
+    """Whether somebody is known by an external id can be tried, and each try is in the log."""
+    room = site.vault.granting()
+    room.grant_role(site.made.identity, site.ident("dpo"), "dpo")
+    token = room.issue(site.people["dpo"], role="dpo", purpose="subject_request")
+    before = len(site.lines(outcome="not_found"))
+    with pytest.raises(NotFound):
+        site.vault.amending().correct(token, "borrower:KH-none", {"phone": None}, reason="r")
+    assert len(site.lines(outcome="not_found")) == before + 1
+
+
+# --- hand-overs ---------------------------------------------------------------------------------------
+
+
+def test_a_contract_narrowed_meanwhile_bounds_the_file(site: Site) -> None:
+    """A contract that shows less by the time the file is made isn't exceeded by it."""
+    agency, expires, purpose = site.ident("agency"), "2026-03-20", "repayment_reminder"
+    site.give("agency", A)
+    about = handover_about(agency, purpose, expires, [A])
+    room = site.vault.granting()
+    asked = room.ask(site.people["desk"], "handover", about, reason="r", purpose=purpose, rows=10)
+    room.approve(site.people["approver"], asked.id)
+
+    class Interrupted(Handing):
+        def _items(self, shadow: Grant, cases: Any) -> list[Item]:
+            found = super()._items(shadow, cases)
+            room.engage(
+                site.made.identity, agency, reference="W-2", starts="2026-01-01", ends="2026-12-31",
+                purposes=(purpose,), fields={"product": View.MASKED},
+            )  # fmt: skip
+            return found
+
+    hand = Interrupted(site.vault.tenancy()).hand_over
+    code = refused(
+        lambda: hand(site.token("desk"), agency, [A], purpose=purpose, expires=expires, request=asked.id)
+    )
+    assert code == "contract_ended"
+
+
+def test_a_case_is_closed_by_its_number_however_it_is_written(site: Site) -> None:
+    """Full-width digits are the same number: a closing that closed another case would be none."""
+    site.give("wei", A)
+    token = site.bound("wei", A)
+    assert outcome(site.vault, token, site.ids(A)) == "ok"
+    wide = A.translate({ord(d): ord(d) + 0xFEE0 for d in "0123456789"})
+    site.close(wide)
+    assert outcome(site.vault, token, site.ids(A)) == "case_closed"
