@@ -166,8 +166,17 @@ def demand_for(  # noqa: PLR0913 - what is asked and all it is compared with
         raise _refused("the request is another's or for something else")
     if request.purpose not in {"", purpose} or rows + request.spent > request.rows:
         raise _refused("the request is for another purpose or for fewer records")
-    demand_approved(registry, request, now, sandbox=policy.sandbox)
+    demand_approved(registry, under(policy, request), now, sandbox=policy.sandbox)
     return request
+
+
+def under(policy: Policy, request: Request) -> Request:
+    """A request as the policy in force judges it: at least by its quorum, at most by its approvers."""
+    spec = policy.approval(request.what)
+    if spec is None:
+        return request
+    of = tuple(role for role in request.of if role in spec.by)
+    return msgspec.structs.replace(request, quorum=max(request.quorum, spec.quorum), of=of)
 
 
 def spent(request: Request, now: int, rows: int = 0) -> Request:

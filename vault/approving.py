@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import counted, demand_eligible, with_approval, written
+from vault.approvals import counted, demand_eligible, under, with_approval, written
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -130,7 +130,7 @@ class Approving(Identifying):
         approver = page.registry.get(Principal, identity.principal)
         found = page.registry.get(Request, request)
         if not self._t.policy.sandbox:
-            demand_eligible(page.registry, found, approver, page.now)
+            demand_eligible(page.registry, under(self._t.policy, found), approver, page.now)
         if page.now >= found.expires or found.refused is not None or found.used:
             raise Denied(
                 "the request has ended: expired, refused or used",
@@ -145,7 +145,7 @@ class Approving(Identifying):
             who = self._who(identity, "")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="request list")))
             asking = page.registry.get(Principal, identity.principal)
-            wide = {"approver", "dpo", "admin", "auditor"} & set(asking.roles)
+            wide = any(asking.holds(role, page.now) for role in ("approver", "dpo", "admin", "auditor"))
             return [
                 self._seen(page, request)
                 for request in page.registry.all(Request)
@@ -153,7 +153,8 @@ class Approving(Identifying):
             ]
 
     def _seen(self, page: Page, request: Request) -> RequestView:
-        count = len(counted(page.registry, request, page.now, sandbox=self._t.policy.sandbox))
+        strict = under(self._t.policy, request)
+        count = len(counted(page.registry, strict, page.now, sandbox=self._t.policy.sandbox))
         if request.refused is not None:
             state = "refused"
         elif request.used:
@@ -161,7 +162,7 @@ class Approving(Identifying):
         elif page.now >= request.expires:
             state = "expired"
         else:
-            state = "approved" if count >= max(1, request.quorum) else "waiting"
+            state = "approved" if count >= max(1, strict.quorum) else "waiting"
         return RequestView(request=request, state=state, counted=count)
 
     def request(self, request: str) -> Request:

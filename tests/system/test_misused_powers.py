@@ -139,6 +139,89 @@ def test_a_hold_isnt_cut_short_by_placing_it_again(site: Site) -> None:
     assert [hold.until for hold in erasing.holds(site.token("dpo"))] == ["2031-01-01"]
 
 
+# --- four eyes ----------------------------------------------------------------------------------------
+
+
+def test_an_admin_doesnt_launder_a_key_that_they_put_there(site: Site) -> None:
+    """Whoever put an approver's key there can't make it count by rotating it once more with that key."""
+    room, admin, name = site.vault.granting(), site.made.identity, site.ident("approver")
+    stolen, again = Identity.fresh(), Identity.fresh()
+    room.rotate(admin, name, stolen.candidate)
+    mine = Identity(principal=name, key=stolen.key)
+    room.rotate(mine, name, again.candidate)
+    asked = room.ask(admin, "keys", ["export masked"], reason="a node")
+    with pytest.raises(Denied) as refusal:
+        room.approve(Identity(principal=name, key=again.key), asked.id)
+    assert refusal.value.code == "approval_required"
+
+
+POWER = '\n[approvals.power]\nquorum = 1\nby = ["approver"]\n'
+
+
+def under(site: Site, change: Callable[[str], str]) -> Site:
+    """The same vault opened again under a changed policy file."""
+    site.vault.close()
+    file = site.made.folder / "policy.toml"
+    file.write_text(change(file.read_text("utf-8")), "utf-8")
+    made = site.made.reopened()
+    made.vault.tenancy().start()
+    return Site(made, site.people)
+
+
+def test_a_yes_to_one_namesake_is_none_to_another(site: Site) -> None:
+    """A yes to Li as dpo doesn't put a new key in the place of the dpo who has the same name."""
+    site = under(site, lambda text: text + POWER)
+    room, admin = site.vault.granting(), site.made.identity
+    namesake = room.add_principal(admin, name="dpo", roles=("collector",))
+    asked = room.ask(admin, "power", (namesake.principal, "dpo"), reason="a second one")
+    room.approve(site.people["approver"], asked.id)
+    puppet = Identity.fresh()
+    code = refused(lambda: room.rotate(admin, site.ident("dpo"), puppet.candidate, request=asked.id))
+    assert code == "approval_required"
+    room.grant_role(admin, namesake.principal, "dpo", request=asked.id)
+
+
+def test_a_stricter_policy_binds_requests_asked_before(site: Site) -> None:
+    """Where two must say yes now, one yes to a request from before is not enough."""
+    room, admin = site.vault.granting(), site.made.identity
+    asked = room.ask(admin, "keys", ["export masked"], reason="a node")
+    room.approve(site.people["dpo"], asked.id)
+    old = '[approvals.keys]\nquorum = 1\nby = ["approver", "dpo", "admin"]'
+    new = '[approvals.keys]\nquorum = 2\nby = ["approver", "dpo"]'
+    site = under(site, lambda text: text.replace(old, new))
+    folder, masked = site.made.outside / "n", frozenset({"masked"})
+    take = lambda: site.vault.export_keys(site.made.identity, folder, masked, request=asked.id)  # noqa: E731 - one act
+    assert refused(take) == "approval_required"
+    site.vault.granting().approve(site.people["approver"], asked.id)
+    assert refused(take) == ""
+
+
+@pytest.mark.parametrize("who", ["li", "wei"])
+def test_a_policy_waits_where_whoever_asked_is_gone_or_an_agencys(site: Site, who: str) -> None:
+    """A wider policy takes two of the tenant's own, both enabled when it comes into force."""
+    room = site.vault.granting()
+    text = (site.made.folder / "policy.toml").read_text("utf-8").replace("cap = 200", "cap = 300", 1)
+    asked = room.ask(site.people[who], "policy", (policy_hash(text),), reason="more")
+    if who == "li":
+        room.approve(site.people["approver"], asked.id)
+        room.disable(site.made.identity, site.ident("li"))
+    else:
+        refused(lambda: room.approve(site.people["approver"], asked.id))
+    site = under(site, lambda _: text)
+    assert site.vault.tenancy().waiting == policy_hash(text)
+
+
+def test_a_role_that_has_ended_lists_nothing_of_others(site: Site) -> None:
+    """Requests and broken glasses of others are for those who hold the role, not for who held it."""
+    room = site.vault.granting()
+    room.grant_role(site.made.identity, site.ident("li"), "auditor", until="2026-03-16")
+    room.ask(site.people["desk"], "handover", ("x",), reason="placement")
+    room.break_glass(site.people["desk"], role="legal", purpose="legal_action", reason="court date")
+    assert len(room.requests(site.people["li"])) == len(room.glasses(site.people["li"])) == 1
+    site.made.clock.advance(hours=14)
+    assert room.requests(site.people["li"]) == room.glasses(site.people["li"]) == []
+
+
 # --- the log ------------------------------------------------------------------------------------------
 
 
