@@ -222,6 +222,28 @@ def test_a_role_that_has_ended_lists_nothing_of_others(site: Site) -> None:
     assert room.requests(site.people["li"]) == room.glasses(site.people["li"]) == []
 
 
+# --- broken glass -------------------------------------------------------------------------------------
+
+
+def test_a_glass_that_a_review_finds_unjustified_gives_nothing_more(site: Site) -> None:
+    """The review may come within the hour; what was not justified doesn't last until its end."""
+    room = site.vault.granting()
+    token, glass = room.break_glass(
+        site.people["li"], role="legal", purpose="legal_action", reason="court date"
+    )
+    assert outcome(site.vault, token, site.ids(A)) == "ok"
+    room.review_glass(site.people["dpo"], glass.id, justified=False, finding="no such date")
+    assert outcome(site.vault, token, site.ids(A)) == "role_denied"
+
+
+def test_a_glass_ends_with_the_role_it_was_broken_from(site: Site) -> None:
+    """Whoever is a collector no more is no lawyer by way of having been one."""
+    room = site.vault.granting()
+    token, _ = room.break_glass(site.people["li"], role="legal", purpose="legal_action", reason="court date")
+    room.withdraw_role(site.made.identity, site.ident("li"), "collector")
+    assert outcome(site.vault, token, site.ids(A)) == "role_denied"
+
+
 # --- the log ------------------------------------------------------------------------------------------
 
 
