@@ -100,6 +100,8 @@ class Corrector:
         """The days retention counts from: those the old values gave go, those the new ones give come."""
         plain = {n: v for n, v in old.values.items() if n not in computed(spec, old.values, self._t.today())}
         given = self._again(spec, old, plain).anchors.keys() - {"imported_on"}
+        if "birth_date" not in new.values:  # a birth date taken away is no news of anybody's age
+            given -= {"adult_on"}
         kept = {name: day for name, day in held.facts.anchors.items() if name not in given}
         return new.anchors | kept
 

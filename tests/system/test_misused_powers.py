@@ -286,6 +286,33 @@ def test_a_contract_narrowed_meanwhile_bounds_the_file(site: Site) -> None:
     assert code == "contract_ended"
 
 
+# --- people -------------------------------------------------------------------------------------------
+
+
+def test_taking_the_birth_date_away_makes_nobody_of_age(site: Site) -> None:
+    """A minor whose birth date is no longer known stays one until the day that was known."""
+    (child,) = site.ids(D)
+    token = site.vault.granting().issue(site.people["dpo"], role="dpo", purpose="subject_request")
+    reader = site.token("li")
+    assert outcome(site.vault, reader, [child]) == "approval_required"
+    site.vault.amending().correct(token, child, {"id_number": None}, reason="wrong number")
+    assert outcome(site.vault, reader, [child]) == "approval_required"
+
+
+def test_a_new_loan_of_the_dead_is_a_loan_of_the_dead(site: Site) -> None:
+    """What is noted of a person holds for records of theirs that come later."""
+    token = site.vault.granting().issue(site.people["dpo"], role="dpo", purpose="subject_request")
+    site.vault.amending().note(token, site.ids(A)[0], "deceased", date(2026, 3, 10), reason="document 7")
+    file = site.made.outside / "more.csv"
+    file.write_text(export([ROWS[0] | {"案件编号": "AJ-799999"}]), "utf-8")
+    site.vault.writing().import_file(
+        site.token("importer"), file, kind="borrower", report=site.made.outside / "r.jsonl"
+    )
+    reader = site.token("li")
+    assert outcome(site.vault, reader, ["loan:AJ-700000"]) == "contact_state"
+    assert outcome(site.vault, reader, ["loan:AJ-799999"]) == "contact_state"
+
+
 def test_a_case_is_closed_by_its_number_however_it_is_written(site: Site) -> None:
     """Full-width digits are the same number: a closing that closed another case would be none."""
     site.give("wei", A)
