@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
 from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, NotFound, VaultError
@@ -21,7 +23,7 @@ from vault.ledger.book import CaseRow
 from vault.ledger.registry import Request
 from vault.model import Grant
 from vault.seeking import Search
-from vault.standing import Standing
+from vault.standing import Standing, stand
 from vault.tenancy import Tenancy
 
 BULK: Final = "bulk_read"
@@ -177,6 +179,14 @@ class Gate:
         policy = self._t.policy
         return policy.case_bound(grant.role, grant.purpose) or bool(grant.agency and not policy.sandbox)
 
+    def own(self, grant: Grant) -> Grant:
+        """A grant with those of its cases alone that are open and the caller's, as far as is known."""
+        handles = {bytes.fromhex(self._t.keys.case_handle(case)): case for case in grant.cases or ()}
+        standing = stand(self._t.journal.recent(), self._t.policy, grant, self._t.clock())
+        rows = self._t.journal.cases(handles)
+        mine = frozenset(case for handle, case in handles.items() if _is_own(rows.get(handle), standing))
+        return msgspec.structs.replace(grant, cases=mine)
+
     def place(self, grant: Grant, items: Sequence[Item]) -> list[bytes]:
         """Note for each item by which cases it is in a grant's scope; gives them all."""
         scope = self._t.scope(grant)
@@ -204,7 +214,7 @@ class Gate:
             if item.error is not None or item.held is None:
                 continue
             found = [rows.get(handle) for handle in item.cases]
-            if bound and not any(row is not None and _works(row, standing) for row in found):
+            if bound and not any(_is_own(row, standing) for row in found):
                 item.refuse(_closed() if grant.cases is not None else NotFound())
             elif found and all(row is not None and row.state == "closed" for row in found):
                 self._refuse_unless_same(grant, item, asked, action)
@@ -226,9 +236,11 @@ class Gate:
             item.refuse(_closed())
 
 
-def _works(row: CaseRow, standing: Standing) -> bool:
+def _is_own(row: CaseRow | None, standing: Standing) -> bool:
     """Whether a case is open and the caller's: assigned to it or its agency's pool, or placed with it."""
-    return row.state == "open" and (row.holder in standing.holders or row.agency == standing.grant.principal)
+    if row is None or row.state != "open":
+        return False
+    return row.holder in standing.holders or row.agency == standing.grant.principal
 
 
 def _closed() -> Denied:

@@ -132,7 +132,7 @@ class Reading:
         """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "find")
-        self._demand_cases(grant)
+        grant = self._searching(grant)
         search, hits = self._seeker.hits(grant, kind, field, value)
         found = self._batcher.run(ReadJob(grant, hits[:MAX_FOUND], fields, search)).outcome()
         errors = _but_missing(found.errors)
@@ -162,7 +162,7 @@ class Reading:
         """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "list")
-        self._demand_cases(grant)
+        grant = self._searching(grant)
         room = max(1, min(limit, MAX_BATCH))
         search, ids, following = self._seeker.page(grant, kind, where, sort, cursor, room)
         found = self._batcher.run(ReadJob(grant, ids, fields, search)).outcome()
@@ -187,19 +187,22 @@ class Reading:
             raise Denied("this purpose reaches no past version", code="purpose_denied")
         return ReadJob(grant, ids, fields, at=as_of, request=request, approved=self._gate.covered(request))
 
-    def _demand_cases(self, grant: Grant) -> None:
-        """An agency searches by a token that names cases alone: pages left empty would tell of the others.
+    def _searching(self, grant: Grant) -> Grant:
+        """Who is bound to cases searches among its own that the token names: others would be told by gaps.
 
         Raises:
-            Denied: `purpose_denied`.
+            Denied: `purpose_denied`: the token names none.
         """
-        if self._gate.bound(grant) and grant.cases is None:
+        if not self._gate.bound(grant):
+            return grant
+        if grant.cases is None:
             self._t.log_denied(grant, "purpose_denied")
             raise Denied(
                 "an agency searches with a token that names its cases",
                 code="purpose_denied",
                 remedy="hand it one with --cases",
             )
+        return self._gate.own(grant)
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask

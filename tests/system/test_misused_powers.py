@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -119,7 +121,7 @@ def test_an_agency_counts_no_records_of_others(site: Site) -> None:
     assert refused(lambda: reading.list_records(handed, kind="borrower", limit=1)) == "purpose_denied"
     find = refused(lambda: reading.find(handed, field="phone", value=ROWS[0]["手机"]))
     assert find == "purpose_denied"
-    assert reading.list_records(token, kind="borrower", limit=1).items
+    assert reading.list_records(token, kind="borrower", limit=4).items
 
 
 # --- holds --------------------------------------------------------------------------------------------
@@ -321,3 +323,81 @@ def test_a_case_is_closed_by_its_number_however_it_is_written(site: Site) -> Non
     wide = A.translate({ord(d): ord(d) + 0xFEE0 for d in "0123456789"})
     site.close(wide)
     assert outcome(site.vault, token, site.ids(A)) == "case_closed"
+
+
+def test_an_agency_learns_nothing_of_others_cases_by_naming_them(site: Site) -> None:
+    """A listing by a token that names another's case looks the same whether that case matches or not."""
+    site.give("wei", A)
+    site.give("other", B)
+    reading, answers = site.vault.reading(), []
+    only = site.bound("wei", B)
+    for where in ("", "stage=M1", "stage=M2", "stage=M3"):
+        found = reading.list_records(only, kind="loan", where=where, limit=1)
+        answers.append((len(found.items), found.errors, found.cursor))
+    assert answers == [(0, [], None)] * 4
+
+
+@pytest.mark.parametrize("dead", [A, B])
+def test_whoever_is_merged_with_the_dead_is_dead(site: Site, dead: str) -> None:
+    """Two records of borrowers are one person, so what forbids to dun the one holds for the other."""
+    (one,), (two,), (noted,) = site.ids(A), site.ids(B), site.ids(dead)
+    token = site.vault.granting().issue(site.people["dpo"], role="dpo", purpose="subject_request")
+    site.vault.amending().note(token, noted, "deceased", date(2026, 3, 10), reason="document 7")
+    site.vault.amending().merge(token, one, two, reason="same person")
+    assert [outcome(site.vault, site.token("li"), [record]) for record in (one, two)] == ["contact_state"] * 2
+
+
+def test_a_refusal_is_the_persons_and_not_the_records(site: Site) -> None:
+    """Every record of whoever refused to be contacted says so."""
+    token = site.vault.granting().issue(site.people["dpo"], role="dpo", purpose="subject_request")
+    site.vault.amending().refuse(token, site.ids(A)[0], reason="letter")
+    t = site.vault.tenancy()
+    (borrower,) = t.keeping.fetch(site.ids(A)).values()
+    theirs = t.keeping.fetch(t.stores.records.of_subject("main", borrower.row.subject)).values()
+    assert len(theirs) > 1
+    assert all(held.facts.anchors.get("contact_refused_on") == "2026-03-16" for held in theirs)
+
+
+def test_whoever_broke_the_glass_put_no_reviewers_key_there(site: Site) -> None:
+    """A review by a key that the one reviewed has put there is their own."""
+    room, admin = site.vault.granting(), site.made.identity
+    boss = room.add_principal(admin, name="boss", roles=("admin", "collector"))
+    _, glass = room.break_glass(boss, role="legal", purpose="legal_action", reason="court date")
+    fresh = Identity.fresh()
+    room.rotate(boss, site.ident("dpo"), fresh.candidate)
+    forged = Identity(principal=site.ident("dpo"), key=fresh.key)
+    review = lambda by: room.review_glass(by, glass.id, justified=True, finding="fine")  # noqa: E731 - one act
+    assert refused(lambda: review(forged)) == "approval_required"
+    assert review(site.people["auditor"]).justified
+
+
+def test_a_role_that_the_policy_lets_approve_is_power(site: Site) -> None:
+    """Where quality reviewers approve, to make one takes another's yes as it does for an approver."""
+    old = '[approvals.handover]\nquorum = 1\nby = ["approver", "dpo"]'
+    new = '[approvals.handover]\nquorum = 1\nby = ["approver", "dpo", "legal"]'
+    room, admin = site.vault.granting(), site.made.identity
+    text = (site.made.folder / "policy.toml").read_text("utf-8").replace(old, new) + POWER
+    asked = room.ask(site.people["desk"], "policy", (policy_hash(text),), reason="more")
+    room.approve(site.people["approver"], asked.id)
+    site = under(site, lambda _: text)
+    assert not site.vault.tenancy().waiting
+    room = site.vault.granting()
+    code = refused(lambda: room.grant_role(admin, site.ident("li"), "legal"))
+    assert code == "approval_required"
+
+
+def test_reservations_that_failed_are_not_counted_ahead(template: Site, tmp_path: Path) -> None:
+    """A day's number bounds reservations too: what a page that was undone had taken is taken again."""
+    site = copied(template, tmp_path, {"rows = 10000 ": "rows = 110 "})
+    token = site.vault.granting().issue(
+        site.people["li"], role="collector", purpose="phone_collection", limits=Limits(ttl_us=HOUR)
+    )
+    reach = lambda: site.vault.reaching().reserve(token, site.ids(A)[0], "visit")  # noqa: E731 - one act
+    with closing(sqlite3.connect(site.made.folder / "ledger.db")) as beside:
+        beside.execute("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
+    code = refused(reach)
+    with closing(sqlite3.connect(site.made.folder / "ledger.db")) as beside:
+        beside.execute("DROP TRIGGER full")
+    assert code == "log_unavailable"
+    assert [refused(reach) for _ in range(112)] == [""] * 110 + ["approval_required"] * 2
+    site.vault.close()
