@@ -35,6 +35,9 @@ NOTES: Final = {
 }
 """What can be noted about a person, and the anchor it sets."""
 
+GUARDS: Final = ("deceased_on", "consent_withdrawn_on", "contact_refused_on")
+"""Days noted of a person that forbid something, so that they outlast a merge."""
+
 
 class Corrected(Word):
     """A record put right: the version it has now, and the fields that changed."""
@@ -100,7 +103,8 @@ class Amending:
         """Let all records of one borrower be of another: the same person was found twice.
 
         Nothing is joined into one record, so `split` undoes it. Each record gets a new version under the
-        other person's id, and an entry; the access report of the one then covers both.
+        other person's id, and an entry; the access report of the one then covers both. What forbids to reach
+        the one (`GUARDS`) holds for all of them from now on, also after a `split`.
 
         Raises:
             Invalid: No reason, one is no borrower, or the two are one person already.
@@ -125,10 +129,13 @@ class Amending:
                 ids = self._t.stores.records.of_subject(self._t.name, gone)
                 found = self._corrector.held(grant, page, ids).values()
                 held = [h for h in found if h.row.subject == gone]
-                moved = self._corrector.moved(held, subject)
+                stay = self._theirs(page, subject)
+                guards = _guards([*stay, *held])
+                moved = self._corrector.moved(held, subject, guards)
                 for h in held:
                     page.add(self._about(grant, h, f"merge into {subject}", reason))
             self._stocker.replace(moved)
+            self._set([h for h in stay if not guards.items() <= h.facts.anchors.items()], guards)
         return Moved(subject=subject, records=[h.row.record for h in held])
 
     def split(
@@ -165,9 +172,9 @@ class Amending:
         with self._t.stores.index.turn(self._t.name):
             with self._acting(credential) as (grant, page):
                 held = self._corrector.held(grant, page, [ident])[ident]
+                theirs = self._theirs(page, held.row.subject)
                 page.add(self._about(grant, held, "contact refused", reason))
-            anchors = held.facts.anchors | {"contact_refused_on": self._t.today().isoformat()}
-            self._t.keeping.set_facts([(held, msgspec.structs.replace(held.facts, anchors=anchors))])
+            self._set(theirs, {"contact_refused_on": self._t.today().isoformat()})
             return self._suppressor.list_people([held.row.record], "refused", lambda _: None)
 
     def note(self, credential: Credential, ident: str, fact: str, on: date, *, reason: str) -> int:
@@ -201,15 +208,22 @@ class Amending:
         with t.stores.index.turn(t.name):
             with self._acting(credential) as (grant, page):
                 one = self._corrector.held(grant, page, [ident])[ident]
-                theirs = t.keeping.fetch(t.stores.records.of_subject(t.name, one.row.subject))
-                gone = page.tx.entombed(sorted(theirs))
-                held = [h for record, h in sorted(theirs.items()) if record not in gone]
+                held = self._theirs(page, one.row.subject)
                 page.add(self._about(grant, one, f"{fact} on {on}", reason))
-            t.keeping.set_facts(
-                (h, msgspec.structs.replace(h.facts, anchors=h.facts.anchors | {NOTES[fact]: on.isoformat()}))
-                for h in held
-            )
+            self._set(held, {NOTES[fact]: on.isoformat()})
         return len(held)
+
+    def _theirs(self, page: Page, subject: str) -> list[Held]:
+        """Every record of a person that isn't being erased."""
+        theirs = self._t.keeping.fetch(self._t.stores.records.of_subject(self._t.name, subject))
+        gone = page.tx.entombed(sorted(theirs))
+        return [h for record, h in sorted(theirs.items()) if record not in gone]
+
+    def _set(self, held: Sequence[Held], days: dict[str, str]) -> None:
+        """Set days on records."""
+        self._t.keeping.set_facts(
+            (h, msgspec.structs.replace(h.facts, anchors=h.facts.anchors | days)) for h in held
+        )
 
     def duplicates(self, credential: Credential) -> list[list[str]]:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
@@ -253,3 +267,9 @@ class Amending:
             secret=self._t.keeping.log_secret(held.row),
             shelf=held.row.log_shelf,
         )
+
+
+def _guards(held: Sequence[Held]) -> dict[str, str]:
+    """The earliest day of each of the guards that any of these records has."""
+    found = {name: [h.facts.anchors[name] for h in held if name in h.facts.anchors] for name in GUARDS}
+    return {name: min(days) for name, days in found.items() if days}
