@@ -21,6 +21,7 @@ from vault.journal import Page
 from vault.keeping import Held
 from vault.model import Grant, Happening, Whom, Word
 from vault.preparing import ID_NUMBER
+from vault.standing import demand_every_case
 from vault.stocking import Stocker
 from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
@@ -229,12 +230,7 @@ class Amending:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
         t = self._t
         with self._acting(credential) as (grant, page):
-            if grant.cases is not None:
-                raise Denied(
-                    "this concerns more than the cases that the token names",
-                    code="purpose_denied",
-                    remedy="ask for a token without --cases",
-                )
+            demand_every_case(grant)
             who = t.who(grant, about="borrower")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="borrowers with one ID number")))
         return t.stores.index.doubles(t.name, "borrower", ID_NUMBER)

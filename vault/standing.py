@@ -186,6 +186,20 @@ def demand_contract(registry: Registry, agency: str, purpose: str, day: date) ->
     return contract
 
 
+def demand_every_case(grant: Grant) -> None:
+    """Demand a token that is bound to no cases, for what can't keep to some: a link only ever narrows.
+
+    Raises:
+        Denied: `purpose_denied`.
+    """
+    if grant.cases is not None:
+        raise Denied(
+            "this concerns more than the cases that the token names",
+            code="purpose_denied",
+            remedy="ask for a token without --cases",
+        )
+
+
 def _bounded(grant: Grant, contract: Engagement) -> Grant:
     """A grant within a contract's fields: both must show one, at the lower view."""
     if contract.fields is None:

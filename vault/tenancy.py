@@ -24,17 +24,12 @@ from vault.errors import Denied, NotFound, VaultError
 from vault.grounds import Grounds, StoreSet
 from vault.journal import Page
 from vault.keeping import Keeping
-from vault.ledger.registry import (
-    Contract,
-    Principal,
-    Registry,
-    Request,
-)
+from vault.ledger.registry import Contract, Principal, Registry, Request
 from vault.model import Decision, Facts, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
-from vault.standing import Standing, stand
+from vault.standing import Standing, demand_every_case, stand
 from vault.telemetry import logger
 
 __all__ = ["ANY_TIME", "CONTRACT_ENDED", "StoreSet", "Tenancy"]
@@ -234,10 +229,7 @@ class Tenancy(Grounds):
     ) -> Iterator[tuple[Grant, Page]]:
         """A page on which a caller acts: authentic, allowed, admitted; a refusal undoes it and is an entry.
 
-        Args:
-            credential: Whose token it is.
-            action: What it must allow.
-            within: Whether the act keeps to the cases that a token names; others take one that names none.
+        `within` says that the act keeps to the cases that a token names; others take one that names none.
 
         Raises:
             Denied: Whoever asks may not, now.
@@ -245,12 +237,8 @@ class Tenancy(Grounds):
         grant = self.authenticate(credential)
         try:
             self.allow(grant, action)
-            if grant.cases is not None and not within:
-                raise Denied(
-                    "this concerns more than the cases that the token names",
-                    code="purpose_denied",
-                    remedy="ask for a token without --cases",
-                )
+            if not within:
+                demand_every_case(grant)
             with self.journal.page() as page:
                 self.admit(page, grant)
                 yield grant, page

@@ -128,7 +128,7 @@ def test_granting_power_waits_for_a_yes_where_the_policy_says_so(desk: Desk) -> 
     legal = desk.person("legal")["principal"]
     assert desk("admin", "principal", "grant", legal, "dpo").code == 3
     assert desk("admin", "principal", "grant", legal, "case_desk").code == 0
-    request = desk.ask("admin", "power", "--name", "legal", "--role", "dpo")
+    request = desk.ask("admin", "power", "--name", legal, "--role", "dpo")
     desk.approve("dpo", request)
     granted = desk("admin", "principal", "grant", legal, "dpo", "--until", UNTIL, "--request", request)
     assert (granted.code, granted.json["until"]) == (0, {"dpo": UNTIL})
