@@ -210,6 +210,8 @@ class Enrolling(Identifying):
             if found.agency and role not in AGENCY_ROLES:
                 raise Invalid("an agency's people hold agency roles alone", code="invalid_role", field="role")
             self._demand_power(page, identity, found.id, (role,), request)
+            if role == "admin" and until is not None:
+                _demand_another_admin(page, found)
             ends = {r: t for r, t in found.until.items() if r != role}
             ends |= _ends((role,), {} if until is None else {role: until})
             changed = msgspec.structs.replace(
@@ -375,6 +377,9 @@ def _ends(roles: tuple[str, ...], until: Mapping[str, str]) -> dict[str, int]:
 
 
 def _demand_another_admin(page: Page, found: Principal) -> None:
-    left = [p for p in page.registry.all(Principal) if p.holds("admin", page.now) and not p.disabled]
-    if left == [found]:
+    """Demand an admin beside this one, for good if this one is for good: else all would be locked out."""
+    others = [p for p in page.registry.all(Principal) if p.holds("admin", page.now) and not p.disabled]
+    lasting = found.holds("admin", page.now) and not found.disabled and "admin" not in found.until
+    left = [p for p in others if p.id != found.id and not (lasting and "admin" in p.until)]
+    if found in others and not left:
         raise Invalid("the last admin cannot be disabled", code="invalid_principal", remedy="add another")

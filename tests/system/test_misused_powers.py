@@ -13,12 +13,16 @@ import pytest
 from casekit import ROWS, A, B, D, Site, build, copied, outcome
 from kit import export, promise
 
+from vault.access import tokens
 from vault.access.credentials import Limits
 from vault.access.policy_file import policy_hash
 from vault.access.tokens import Credential
+from vault.crypto.sign import token_bytes
+from vault.enrolling import Enrolment
 from vault.errors import Denied, Invalid, NotFound, VaultError
 from vault.handing import Handing, handover_about
 from vault.identity import Identity
+from vault.intake import open_export
 from vault.issuing import MAX_TTL
 from vault.items import Item
 from vault.model import Grant, Hold, View
@@ -401,3 +405,44 @@ def test_reservations_that_failed_are_not_counted_ahead(template: Site, tmp_path
     assert code == "log_unavailable"
     assert [refused(reach) for _ in range(112)] == [""] * 110 + ["approval_required"] * 2
     site.vault.close()
+
+
+def test_an_admin_for_a_day_locks_nobody_out(site: Site) -> None:
+    """The last admin for good can be neither disabled, nor withdrawn, nor given an end."""
+    room, admin = site.vault.granting(), site.made.identity
+    room.grant_role(admin, site.ident("li"), "admin", until="2026-03-17")
+    li = site.people["li"]
+    for act in (
+        lambda: room.disable(li, admin.principal),
+        lambda: room.withdraw_role(li, admin.principal, "admin"),
+        lambda: room.grant_role(li, admin.principal, "admin", until="2026-03-16"),
+    ):
+        assert refused(act) == "invalid_principal"
+    room.grant_role(admin, site.ident("desk"), "admin")
+    room.disable(li, admin.principal)
+
+
+def test_who_becomes_an_agencys_meanwhile_is_one(site: Site) -> None:
+    """A key that is registered for an agency between asking and answering is the agency's."""
+    fresh = Identity.fresh()
+    t, now = site.vault.tenancy(), site.made.clock()
+    token = site.token("li", depth=1)
+    to = fresh.signing.public
+    narrowed = tokens.narrow(token, Limits(), now_us=now, jti=token_bytes(16), to=to)
+    grant = t.authenticate(tokens.accept(narrowed, fresh.signing))
+    more = Enrolment(agency=site.ident("agency"))
+    room, roles = site.vault.granting(), ("agency_collector",)
+    room.enrol(site.made.identity, name="neu", roles=roles, candidate=fresh.candidate, more=more)
+    with pytest.raises(Denied) as refusal, t.journal.page() as page:
+        t.admit(page, grant)
+    assert refusal.value.code in {"contract_ended", "purpose_denied"}
+
+
+def test_nothing_is_compared_once_the_creditors_contract_has_ended(site: Site) -> None:
+    """To ask whether values stand is to read them, and ends with the contract as reading does."""
+    admin, t = site.made.identity, site.vault.tenancy()
+    site.vault.granting().set_contract(admin, party="bank", starts="2025-01-01", ends="2026-03-15")
+    file, report = site.made.file(ROWS), site.made.outside / "r.jsonl"
+    source = open_export(file, t.schema, kind="borrower", today=t.today())
+    code = refused(lambda: site.vault.writing().compare(site.token("importer"), source, report=report))
+    assert code == "contract_ended"
