@@ -121,10 +121,9 @@ class Tenancy(Grounds):
         """
         self._follow_policy(page.registry)
         standing = stand(page.registry, self.policy, grant, page.now)
-        if standing.grant.fields != grant.fields:
-            raise Denied(
-                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
-            )
+        now, then = standing.grant, grant
+        if (now.fields, now.agency, now.principal) != (then.fields, then.agency, then.principal):
+            raise Denied("the agency or its contract has changed", code="contract_ended", remedy="ask again")
         page.admit(grant, spend=spend)
         return standing
 
