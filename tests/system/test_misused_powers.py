@@ -446,3 +446,15 @@ def test_nothing_is_compared_once_the_creditors_contract_has_ended(site: Site) -
     source = open_export(file, t.schema, kind="borrower", today=t.today())
     code = refused(lambda: site.vault.writing().compare(site.token("importer"), source, report=report))
     assert code == "contract_ended"
+
+
+@pytest.mark.parametrize("reason", ["call 13812345678", ROWS[0]["证件号"], "卡 " + ROWS[0]["银行卡号"]])
+def test_no_persons_number_stands_in_a_reason(site: Site, reason: str) -> None:
+    """Reasons stand in clear: one with an ID, mobile or card number is refused before it is written."""
+    room, li = site.vault.granting(), site.people["li"]
+    acts = (
+        lambda: room.ask(li, "bulk_read", reason=reason, rows=5),
+        lambda: room.break_glass(li, role="legal", purpose="legal_action", reason=reason),
+        lambda: site.vault.casework().open_cases(site.token("desk"), [A], reason=reason),
+    )
+    assert [refused(act) for act in acts] == ["invalid_reason"] * 3
