@@ -75,7 +75,8 @@ class Engaging(Identifying):
             fields: The most they see; None leaves that to the policy.
 
         Raises:
-            Invalid: A date, purpose or field that can't stand, or the contract ends before it starts.
+            Invalid: A date, purpose or field that can't stand, an end before the start, or a gap behind a
+                contract whose return or deletion nobody attested.
             NotFound: No such agency.
         """
         first, last = iso_day(starts, "starts"), iso_day(ends, "ends")
@@ -99,6 +100,13 @@ class Engaging(Identifying):
         with self._page(identity, "admin", "dpo") as page:
             self._agency(page, agency)
             before = page.registry.find(Engagement, agency)
+            if before is not None and not before.returned and row.starts > _following(before.ends):
+                raise Invalid(
+                    "what the agency got under its last contract was not returned",
+                    code="invalid_agency",
+                    field="starts",
+                    remedy="cvault agency returned AGENCY first; a renewal begins the day after, or before",
+                )
             if before is not None and before.sealed:
                 row = msgspec.structs.replace(row, sealed=before.sealed)
             page.put(row)
@@ -218,6 +226,11 @@ class Engaging(Identifying):
                 for p in people
                 if p.sort == "agency"
             ]
+
+
+def _following(day: str) -> str:
+    """The day (ISO) after a day."""
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def recipients(registry: Registry, day: date) -> dict[str, list[str]]:

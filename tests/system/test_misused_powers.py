@@ -458,3 +458,22 @@ def test_no_persons_number_stands_in_a_reason(site: Site, reason: str) -> None:
         lambda: site.vault.casework().open_cases(site.token("desk"), [A], reason=reason),
     )
     assert [refused(act) for act in acts] == ["invalid_reason"] * 3
+
+
+def test_a_new_contract_doesnt_hide_that_nothing_was_returned(site: Site) -> None:
+    """What is owed since the last contract ended is owed until it is attested, whatever is signed since."""
+    room, admin, agency = site.vault.granting(), site.made.identity, site.ident("agency")
+    room.end(admin, agency, on="2026-03-01", reason="over")
+
+    def renew(starts: str) -> str:
+        purposes = ("repayment_reminder",)
+        return refused(
+            lambda: room.engage(
+                admin, agency, reference="W-9", starts=starts, ends="2027-12-31", purposes=purposes
+            )
+        )
+
+    assert renew("2027-01-01") == "invalid_agency"
+    assert [view.overdue for view in room.agencies(admin) if view.agency == agency] == [True]
+    room.attest_return(admin, agency, on="2026-03-10", reference="R-1")
+    assert renew("2027-01-01") == ""
