@@ -106,9 +106,8 @@ class Output:
         where += f" [#{error.row}]" if error.row else ""
         sentence = messages.of_code(error.code, error.message)
         typer.echo(_printable(f"{messages.text('error')}: {sentence}{where} ({error.code})"), err=True)
-        typer.echo(
-            _printable(f"{messages.text('hint')}: {error.remedy or messages.remedy(error.code)}"), err=True
-        )
+        remedy = messages.hint(error.code, error.remedy)
+        typer.echo(_printable(f"{messages.text('hint')}: {remedy}"), err=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Bar | None]:
