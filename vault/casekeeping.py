@@ -262,7 +262,7 @@ def principal_named(registry: Registry, named: str) -> str:
         return named
     alike = [p.id for p in registry.all(Principal) if p.name == named and not p.disabled]
     if not alike:
-        raise NotFound("no such principal")
+        raise NotFound("no such principal", remedy="cvault principal list shows ids and names")
     if len(alike) > 1:
         raise _bad_holder("several principals have this name")
     return alike[0]
