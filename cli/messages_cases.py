@@ -40,6 +40,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = messages_reach.TEXTS | {
     "column.until": ("until", "有效至"),
     "column.value": ("value", "值"),
     "column.view": ("view", "可见程度"),
+    "token.written": ("Token until {expires}: {file}", "令牌有效期至 {expires}：{file}"),
     "hint.case_closed": (
         "it is closed, or isn't yours; the case desk opens or assigns it",
         "案件已关闭，或未分派给你；请由案件管理员重新开启或分派",
