@@ -58,12 +58,14 @@ def test_a_policy_that_shows_more_waits_until_another_approves_it(desk: Desk) ->
     assert (status["policy"], status["owed"]["policy_waiting"]) == (before, waits.json["waiting"])
     request = desk.ask("admin", "policy", "--file", file)
     assert desk("admin", "status").json["owed"]["waiting"] == [request]
+    assert request in desk("admin", "status").json["requests"]
     assert desk("admin", "approve", request).error["code"] == "approval_required"
     assert desk("admin", "policy", "apply").code == 3
     desk.approve("approver", request)
     applied = desk("admin", "policy", "apply")
     assert (applied.code, applied.json["policy"]) == (0, waits.json["waiting"])
     assert (applied.json["changed"], desk("admin", "policy", "apply").json["changed"]) == (True, False)
+    assert request not in desk("admin", "status").json["requests"], "it has served"
     assert desk("admin", "request", "show", request).json["state"] == "used"
     assert desk("admin", "status").json["owed"]["policy_waiting"] == ""
 
