@@ -78,15 +78,19 @@ class Output:
             _console(stderr=True).print(said, soft_wrap=True)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
-        """Print a table to stdout; where what rows are known by doesn't fit, a block for each row."""
+        """Print a table to stdout; where what names a row would be torn, a block for each row."""
         console, texts = _console(stderr=False), [[_cell(cell) for cell in row] for row in rows]
         heading = _cell(title) if title else None
-        table = _grid(titles, texts, heading)
+        table, names = _grid(titles, texts, heading), [row[0].plain for row in texts]
         # What names a row is copied into the next command: folded, it can't be.
-        if len(titles) > _FEW and _tears(console, table, [row[0].plain for row in texts]):
-            console.print(*([] if heading is None else [heading]), *_blocks(titles, texts), sep="\n")
-        else:
-            console.print(table)
+        if len(titles) > _FEW and _tears(console, table, names):
+            table = _grid(titles, texts, heading, whole=True)
+            upright = sum(1 + sum(bool(cell.plain) for cell in row) for row in texts)
+            # Half as tall at most: cells folded more often than that are syllables.
+            if _tears(console, table, names) or 2 * len(console.render_lines(table)) > upright:
+                console.print(*([] if heading is None else [heading]), *_blocks(titles, texts), sep="\n")
+                return
+        console.print(table)
 
     def error(self, error: VaultError) -> None:
         """Report a failure on stderr: an object with `--json`, else two lines."""
@@ -157,12 +161,15 @@ def _cell(cell: Cell) -> Text:
     return Text(_printable(said), style=_LOUD if isinstance(cell, Alarm) else "")
 
 
-def _grid(titles: Sequence[str], rows: Sequence[Sequence[Text]], heading: Text | None) -> Table:
+def _grid(
+    titles: Sequence[str], rows: Sequence[Sequence[Text]], heading: Text | None, *, whole: bool = False
+) -> Table:
+    """A table; with `whole` its first column isn't folded, at the cost of the others."""
     from rich.table import Table
 
     table = Table(title=heading, title_justify="left")
-    for name in titles:
-        table.add_column(name, overflow="fold")
+    for place, name in enumerate(titles):
+        table.add_column(name, overflow="fold", no_wrap=whole and not place)
     for row in rows:
         table.add_row(*row)
     return table

@@ -47,6 +47,20 @@ def test_narrow_terminal_gets_a_block_for_each_row(
     assert lines == ["all", *block, *block]
 
 
+def test_table_stays_one_where_that_is_shorter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short id is kept in one piece by folding the other cells once, and twenty cases aren't 160 lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = ("number", "state", "holder", "priority", "opened", "changed", "reason")
+    at = "2026-11-24T00:20:56Z"
+    rows = [(f"AJ2600002{n}", "open", "恒信委外", 0, at, at, "agencies: assigned") for n in range(10, 30)]
+    Output(json=False).table(titles, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < len(rows) * len(titles)
+    assert all(any(row[0] in line for line in lines) for row in rows)
+
+
 def test_table_stays_one_where_ids_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
