@@ -254,8 +254,8 @@ def _assigned(row: CaseRow, holder: Principal, priority: int | None) -> CaseRow 
     )
 
 
-def principal_named(registry: Registry, named: str) -> str:
-    """A principal's id, by id or by name.
+def principal_named(registry: Registry, named: str, *, disabled: bool = False) -> str:
+    """A principal's id, by id or by name; with `disabled` that of one who is, where nobody enabled has it.
 
     Raises:
         NotFound: Nobody of this id or name.
@@ -263,9 +263,10 @@ def principal_named(registry: Registry, named: str) -> str:
     """
     if registry.find(Principal, named) is not None:
         return named
-    alike = [p.id for p in registry.all(Principal) if p.name == named and not p.disabled]
+    all_alike = [p for p in registry.all(Principal) if p.name == named]
+    alike = [p.id for p in all_alike if not p.disabled] or [p.id for p in all_alike if disabled]
     if not alike:
-        raise NotFound("no such principal")
+        raise NotFound("no such principal", remedy="cvault principal list shows ids and names")
     if len(alike) > 1:
         raise _bad_holder("several principals have this name")
     return alike[0]

@@ -139,7 +139,7 @@ class Engaging(Identifying):
     def _agency(page: Page, agency: str) -> Principal:
         found = page.registry.get(Principal, agency)
         if found.sort != "agency":
-            raise NotFound("no such agency")
+            raise NotFound("no such agency", remedy="cvault agency list shows the ids")
         return found
 
     def _contract(self, page: Page, agency: str) -> Engagement:

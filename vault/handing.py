@@ -132,7 +132,7 @@ class Handing(Identifying):
     def _contract(self, registry: Registry, agency: str, purpose: str, expires: str) -> Engagement:
         party = registry.find(Principal, agency)
         if party is None or party.sort != "agency" or party.disabled:
-            raise NotFound("no such agency")
+            raise NotFound("no such agency", remedy="cvault agency list shows the ids")
         contract = demand_contract(registry, agency, purpose, self._t.today())
         last = iso_day(expires, "expires")
         if last < self._t.today() or last.isoformat() > contract.ends:

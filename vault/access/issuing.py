@@ -212,7 +212,12 @@ def _refuse_wider(chain: Grant, limits: Limits, expires: int) -> None:
     if least is not None and limits.max_uses is not None and limits.max_uses > least:
         raise _widened("max_uses", "more uses than the token has")
     if chain.depth == 0 or (limits.depth or 0) not in range(chain.depth):
-        raise _widened("dlg", "the token may not be delegated that far")
+        raise Invalid(
+            "the token may not be delegated that far",
+            code="invalid_limits",
+            field="dlg",
+            remedy="have one issued that may be: cvault token issue --depth N; each narrowing takes one off",
+        )
     if expires > chain.expires:
         raise _widened("exp", "later than the token's own end")
 
