@@ -108,17 +108,19 @@ class Approving(Identifying):
 
         Raises:
             NotFound: No such request.
-            Denied: Neither who asked nor one who could have approved it.
+            Denied: Neither who asked nor one who could have approved it, or it has ended.
         """
         words = demand_reason(reason)
         with self._page(identity) as page:
             found = page.registry.get(Request, request)
-            if found.by != identity.principal:
-                self._open(page, identity, request)
             if found.used:
                 raise Invalid(
                     "the request was used already", code="invalid_request", remedy="cvault request list"
                 )
+            if found.by == identity.principal:
+                _demand_running(found, page.now)
+            else:
+                self._open(page, identity, request)
             changed = msgspec.structs.replace(
                 found, refused=Approval(principal=identity.principal, at=page.now)
             )
@@ -131,12 +133,7 @@ class Approving(Identifying):
         found = page.registry.get(Request, request)
         if not self._t.policy.sandbox:
             demand_eligible(page.registry, under(self._t.policy, found), approver, page.now)
-        if page.now >= found.expires or found.refused is not None or found.used:
-            raise Denied(
-                "the request has ended: expired, refused or used",
-                code="approval_required",
-                remedy="ask again",
-            )
+        _demand_running(found, page.now)
         return found, approver
 
     def requests(self, identity: Identity) -> list[RequestView]:
@@ -175,3 +172,11 @@ class Approving(Identifying):
         if found is None:
             raise NotFound("no such request")
         return found
+
+
+def _demand_running(request: Request, now: int) -> None:
+    """Demand that a request hasn't ended: what was said of it stands as it was said."""
+    if now >= request.expires or request.refused is not None or request.used:
+        raise Denied(
+            "the request has ended: expired, refused or used", code="approval_required", remedy="ask again"
+        )
