@@ -75,14 +75,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "a power is passed on by who holds it, and never wider: cvault token show",
         "权限只能由持有人转授，且不得扩大：cvault token show",
     ),
-    "handover.requested": (
-        "Asked for as {request}: somebody else approves it, then cvault handover make --request {request}",
-        "已申请：{request}。由他人批准后执行 cvault handover make --request {request}",
-    ),
-    "handover.made": (
-        "{records} records of {cases} cases in {file}, for use until {expires}; each is an entry",
-        "已移交 {cases} 个案件共 {records} 条记录：{file}，使用期限至 {expires}；每条均已留痕",
-    ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
@@ -90,10 +82,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "首个主体的密钥在 {file}：请妥善保管，无法重新生成。",
     ),
     "init.next": ("Next:", "下一步："),
-    "init.sandbox": (
-        "This is a sandbox: a place to learn in. It says so for ever in its log and certificates.",
-        "这是练习用的沙箱库，其日志与证明会永久标明。",
-    ),
     "import.done": (
         "{rows} rows read, {stored} records stored, {unchanged} unchanged, {rejected} rows rejected",
         "读入 {rows} 行，存入 {stored} 条记录，{unchanged} 条未变，拒收 {rejected} 行",

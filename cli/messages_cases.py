@@ -7,6 +7,18 @@ from typing import Final
 from cli import messages_reach
 
 TEXTS: Final[dict[str, tuple[str, str]]] = messages_reach.TEXTS | {
+    "init.sandbox": (
+        "This is a sandbox: a place to learn in. It says so for ever in its log and certificates.",
+        "这是练习用的沙箱库，其日志与证明会永久标明。",
+    ),
+    "handover.requested": (
+        "Asked for as {request}: somebody else approves it, then cvault handover make --request {request}",
+        "已申请：{request}。由他人批准后执行 cvault handover make --request {request}",
+    ),
+    "handover.made": (
+        "{records} records of {cases} cases in {file}, for use until {expires}; each is an entry",
+        "已移交 {cases} 个案件共 {records} 条记录：{file}，使用期限至 {expires}；每条均已留痕",
+    ),
     "column.action": ("what to do", "处理办法"),
     "column.allowed": ("allowed", "是否允许"),
     "column.at": ("at", "时间"),
