@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli import exporting, parsing
+from cli import exporting, messages, parsing
 from cli.context import Call, command, write_secret
 from cli.options import LARGEST
 from vault.errors import Invalid
@@ -103,8 +103,26 @@ def assign(
     _changed(call, "case.assigned", len(set(wanted)), changed)
 
 
-def recall(call: Call, numbers: Numbers = None, file: File = None, *, reason: Reason = "recalled") -> None:
+def recall(
+    call: Call,
+    numbers: Numbers = None,
+    file: File = None,
+    *,
+    holder: Annotated[
+        str | None,
+        typer.Option("--holder", metavar="PRINCIPAL", help="All open cases of this id or name, instead."),
+    ] = None,
+    reason: Reason = "recalled",
+) -> None:
     """Take cases back: they stay open and are nobody's."""
+    if holder is not None:
+        if numbers or file is not None or holder in {"", NOBODY}:
+            raise _usage("--holder names whose cases are taken back", "holder", "leave the numbers out")
+        with _desk(call) as (room, credential), call.out.progress("cases") as bar:
+            held = list(_held(room, credential, holder))
+            changed = room.recall(credential, held, reason=reason, progress=bar) if held else 0
+        _changed(call, "case.recalled", len(held), changed)
+        return
     with _numbers(call, numbers, file) as (room, credential, wanted, bar):
         changed = room.recall(credential, wanted, reason=reason, progress=bar)
     _changed(call, "case.recalled", len(set(wanted)), changed)
@@ -144,9 +162,17 @@ def list_(
         call.out.document({"items": [_said(case) for case in found], "after": following})
     else:
         call.out.table(
-            ("number", "state", "holder", "priority", "opened", "changed", "reason"),
+            messages.titles("number", "state", "holder", "priority", "opened", "changed", "reason"),
             [
-                (c.number, c.state, _who(c), c.priority, said["opened"], said["changed"], c.reason)
+                (
+                    c.number,
+                    messages.text(f"state.case.{c.state}"),
+                    _who(c),
+                    c.priority,
+                    said["opened"],
+                    said["changed"],
+                    c.reason,
+                )
                 for c, said in ((case, _said(case)) for case in found)
             ],
         )
@@ -187,9 +213,11 @@ def _share(call: Call, path: Path, reason: str, *, dry_run: bool) -> None:
             {"dry_run": dry_run, **{name: getattr(done, name) for name in done.__struct_fields__}}
         )
     else:
-        call.out.table(("rule", "cases"), list(done.rules.items()))
+        call.out.table(messages.titles("rule", "cases"), list(done.rules.items()))
         loads = sorted(done.holders.items(), key=lambda load: (-load[1], load[0]))
-        call.out.table(("holder", "name", "open cases"), [(h, done.names[h], n) for h, n in loads])
+        call.out.table(
+            messages.titles("holder", "name", "open_cases"), [(h, done.names[h], n) for h, n in loads]
+        )
     if dry_run:
         call.out.note("case.dry")
     call.out.note("case.shared", placed=sum(done.rules.values()), unplaced=done.unplaced)
@@ -224,6 +252,16 @@ def _numbers(
         else:
             with call.out.progress("cases") as bar:
                 yield room, credential, wanted, bar
+
+
+def _held(room: Casework, credential: Credential, holder: str) -> Iterator[str]:
+    """The numbers of the open cases that somebody holds, asked for page by page."""
+    after = ""
+    while found := room.cases(credential, holder=holder, state="open", after=after, limit=MANY):
+        yield from (case.number for case in found)
+        if len(found) < MANY:
+            return
+        after = found[-1].handle
 
 
 def _changed(call: Call, key: str, asked: int, changed: int) -> None:

@@ -1,9 +1,9 @@
 """`cvault demo`: the vault's main work from beginning to end, on made-up borrowers, in some seconds.
 
-An agency's vault with two creditors. One is served: import, five roles, a refusal, the log, a forgery that is
-caught. The other's contract has ended: its records are purged, and stay gone when an old backup comes back.
-Everything goes through the vault's own rooms with tokens of separate people; what it leaves is a vault to
-learn in.
+An agency's vault with two creditors. One is served: import, five roles, a refusal, a case that closes, the
+log, a forgery that is caught. The other's contract has ended: its records are purged, and stay gone when an
+old backup comes back. Everything goes through the vault's own rooms with tokens of separate people; what it
+leaves is a vault to learn in.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import msgspec
 from rich.console import Console
 
 from cli import demo_acts as acts
+from cli import demo_cases, messages
 from cli import demo_purge as purge
-from cli import messages
+from cli.demo_cases import Worked
 from cli.demo_purge import Purged, Restored
 from cli.demo_stage import ENDED, Stage, copy_database
 from cli.demo_story import NO_TERMINAL_WIDTH, Story
@@ -48,6 +49,7 @@ class Summary(Word):
         imports: What each import did, by tenant.
         views: Views by role and field (`kind.field`).
         denied: The code with which the collector was refused the ID number.
+        worked: How the case was read while it was open, and what the read after its closing was told.
         log_lines: Entries about that borrower. receipt: Index of the entry whose receipt was checked.
         entries: Entries of the log that was verified.
         forged, caught: The index altered in a copy of the log, and the one that verification named.
@@ -63,6 +65,7 @@ class Summary(Word):
     imports: dict[str, Imported]
     views: dict[str, dict[str, str]]
     denied: str
+    worked: Worked
     log_lines: int
     receipt: int
     entries: int
@@ -141,6 +144,7 @@ def _play(stage: Stage) -> Summary:
     case, records = acts.choose(stage)
     views = acts.side_by_side(stage, case, records)
     denied = acts.refusal(stage, records[0])
+    worked = demo_cases.case_closed(stage)
     lines, receipt = acts.access_log(stage, records[0])
     entries = acts.verification(stage)
     caught = acts.forgery(stage, receipt)
@@ -151,8 +155,8 @@ def _play(stage: Stage) -> Summary:
     return Summary(
         vault=str(stage.folder), seed=stage.seed, borrowers=sum(stage.counts.values()), borrower=records[0],
         case=case, exports={tenant: str(path) for tenant, path in exports.items()}, imports=imported,
-        views=views, denied=denied, log_lines=lines, receipt=receipt, entries=entries, forged=receipt,
-        caught=caught, purged=purged, restored=restored, seconds=stage.story.seconds,
+        views=views, denied=denied, worked=worked, log_lines=lines, receipt=receipt, entries=entries,
+        forged=receipt, caught=caught, purged=purged, restored=restored, seconds=stage.story.seconds,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ OWNERS: Final = {MAIN: "admin.principal", ENDED: f"admin-{ENDED}.principal"}
 PURPOSES: Final = {
     "importer": "import", "collector": "phone_collection", "agency_collector": "phone_collection",
     "dialer": "phone_collection", "legal": "legal_action", "auditor": "audit", "dpo": "administration",
-    "approver": "administration",
+    "approver": "administration", "case_desk": "administration",
 }  # fmt: skip
 """The roles of the story, each played by a person of its own, and what each acts for."""
 

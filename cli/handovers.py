@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import parsing
+from cli import messages, parsing
 from cli.context import Call, command, write_secret
 from vault.errors import Invalid
 
@@ -124,7 +124,7 @@ def list_(call: Call) -> None:
         )
         return
     call.out.table(
-        ("handover", "agency", "at", "expires", "cases", "records"),
+        messages.titles("handover", "agency", "at", "expires", "cases", "records"),
         [(h.id, h.mark.rpartition(" ")[0], iso(h.at), h.expires, h.cases, h.records) for h in found],
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import parsing
+from cli import messages, parsing
 from cli.context import Call, command
 from vault.errors import NotFound, Partial
 
@@ -90,6 +90,6 @@ def list_(call: Call) -> None:
         call.out.document({"items": found})
         return
     call.out.table(
-        ("record", "kind", "number", "authority", "until"),
+        messages.titles("record", "kind", "number", "authority", "until"),
         [(h.record, h.kind, h.number, h.authority, h.until) for h in found],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from cli.messages_reach import TEXTS
+from cli.messages_cases import TEXTS
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),
@@ -63,10 +63,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "renewed? cvault tenant contract, of an agency cvault agency contract; else: cvault retention plan",
         "如已续约：cvault tenant contract，委外机构：cvault agency contract；否则：cvault retention plan",
     ),
-    "hint.case_closed": (
-        "its work is done; if it goes on, whoever leads cases opens it again",
-        "案件已办结；如需继续，请由案件负责人重新开启",
-    ),
     "hint.consent_withdrawn": (
         "ask the person anew, or act for a purpose that rests on something else: cvault policy explain",
         "请重新取得个人同意，或改用另有合法性基础的目的：cvault policy explain",
@@ -79,14 +75,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "a power is passed on by who holds it, and never wider: cvault token show",
         "权限只能由持有人转授，且不得扩大：cvault token show",
     ),
-    "handover.requested": (
-        "Asked for as {request}: somebody else approves it, then cvault handover make --request {request}",
-        "已申请：{request}。由他人批准后执行 cvault handover make --request {request}",
-    ),
-    "handover.made": (
-        "{records} records of {cases} cases in {file}, for use until {expires}; each is an entry",
-        "已移交 {cases} 个案件共 {records} 条记录：{file}，使用期限至 {expires}；每条均已留痕",
-    ),
     "unexpected": ("something unexpected failed; nothing more was done", "发生意外故障，操作已停止"),
     "init.done": ("A vault was made in {vault}", "已建立保险库：{vault}"),
     "init.principal": (
@@ -94,10 +82,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "首个主体的密钥在 {file}：请妥善保管，无法重新生成。",
     ),
     "init.next": ("Next:", "下一步："),
-    "init.sandbox": (
-        "This is a sandbox: a place to learn in. It says so for ever in its log and certificates.",
-        "这是练习用的沙箱库，其日志与证明会永久标明。",
-    ),
     "import.done": (
         "{rows} rows read, {stored} records stored, {unchanged} unchanged, {rejected} rows rejected",
         "读入 {rows} 行，存入 {stored} 条记录，{unchanged} 条未变，拒收 {rejected} 行",
@@ -293,29 +277,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
         "No vault here: the signature was checked, the log was not.",
         "此处没有保险库：只验证了签名，未核对日志。",
     ),
-    "case.opened": (
-        "{changed} cases opened, {unchanged} open already",
-        "开立案件 {changed} 件，{unchanged} 件原已开立",
-    ),
-    "case.assigned": (
-        "{changed} cases assigned, {unchanged} as they were",
-        "分派案件 {changed} 件，{unchanged} 件未变",
-    ),
-    "case.recalled": (
-        "{changed} cases taken back, {unchanged} were nobody's",
-        "收回案件 {changed} 件，{unchanged} 件原本未分派",
-    ),
-    "case.closed": (
-        "{changed} cases closed, {unchanged} closed already",
-        "关闭案件 {changed} 件，{unchanged} 件原已关闭",
-    ),
-    "case.more": ("More may follow: --after {after}", "可能还有更多：--after {after}"),
-    "case.exported": ("{count} cases written to {file}", "已将 {count} 件案件写入 {file}"),
-    "case.shared": (
-        "{placed} cases placed; {unplaced} are still nobody's",
-        "已分派 {placed} 件；仍有 {unplaced} 件无人负责",
-    ),
-    "case.dry": ("Dry run: nothing was assigned.", "试运行：未作任何分派。"),
     "hold.added": ("Hold placed on {count} records.", "已对 {count} 条记录设置保全。"),
     "hold.released": ("Hold released on {count} records.", "已对 {count} 条记录解除保全。"),
     "keys.destroyed": ("Epochs destroyed: {epochs}", "已销毁的密钥期：{epochs}"),
@@ -417,6 +378,18 @@ def of_fault(code: str, message: str, remedy: str) -> tuple[str, str]:
     """What is wrong with a cell or row and what to do; where the locale is Chinese, Chinese first."""
     known = _FAULTS.get(code) if chinese() else None
     return (f"{known[0]}（{message}）", known[1]) if known else (message, remedy)
+
+
+def hint(code: str, own: str) -> str:
+    """What to do about an error: its own remedy; in a Chinese locale the catalogue's for its code first."""
+    if not own or (chinese() and f"hint.{code}" in _TEXTS):
+        return f"{remedy(code)}（{own}）" if own else remedy(code)
+    return own
+
+
+def titles(*names: str) -> list[str]:
+    """The titles of a table's columns."""
+    return [text(f"column.{name}") for name in names]
 
 
 def remedy(code: str) -> str:

@@ -21,10 +21,14 @@ from vault.errors import VaultError
 if TYPE_CHECKING:
     import rich.progress
     from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 _LOUD: Final = "bold red"
 WIDE: Final = 200
 """Columns of a table that goes to a file or pipe: wide enough that nothing is cut."""
+_FEW: Final = 2
+"""Columns up to which a table stays one: what is upright already has a row for each thing."""
 
 Cell = object
 
@@ -74,24 +78,19 @@ class Output:
             _console(stderr=True).print(said, soft_wrap=True)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
-        """Print a table to stdout."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=Text(_printable(title)) if title else None, title_justify="left")
-        for name in titles:
-            table.add_column(name, overflow="fold")
-        for row in rows:
-            table.add_row(
-                *(
-                    Text(
-                        _printable("" if cell is None else str(cell)),
-                        style=_LOUD if isinstance(cell, Alarm) else "",
-                    )
-                    for cell in row
-                )
-            )
-        _console(stderr=False).print(table)
+        """Print a table to stdout; where what names a row would be torn, a block for each row."""
+        console, texts = _console(stderr=False), [[_cell(cell) for cell in row] for row in rows]
+        heading = _cell(title) if title else None
+        table, names = _grid(titles, texts, heading), [row[0].plain for row in texts]
+        # What names a row is copied into the next command: folded, it can't be.
+        if len(titles) > _FEW and _tears(console, table, names):
+            table = _grid(titles, texts, heading, whole=True)
+            upright = sum(1 + sum(bool(cell.plain) for cell in row) for row in texts)
+            # Half as tall at most: cells folded more often than that are syllables.
+            if _tears(console, table, names) or 2 * len(console.render_lines(table)) > upright:
+                console.print(*([] if heading is None else [heading]), *_blocks(titles, texts), sep="\n")
+                return
+        console.print(table)
 
     def error(self, error: VaultError) -> None:
         """Report a failure on stderr: an object with `--json`, else two lines."""
@@ -111,9 +110,8 @@ class Output:
         where += f" [#{error.row}]" if error.row else ""
         sentence = messages.of_code(error.code, error.message)
         typer.echo(_printable(f"{messages.text('error')}: {sentence}{where} ({error.code})"), err=True)
-        typer.echo(
-            _printable(f"{messages.text('hint')}: {error.remedy or messages.remedy(error.code)}"), err=True
-        )
+        remedy = messages.hint(error.code, error.remedy)
+        typer.echo(_printable(f"{messages.text('hint')}: {remedy}"), err=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Bar | None]:
@@ -154,6 +152,48 @@ class Bar:
         passed = time.monotonic() - self._began
         if passed > 0:
             self._bar.update(self._task, rate=messages.text(key, rate=f"{done / passed:,.0f}"))
+
+
+def _cell(cell: Cell) -> Text:
+    from rich.text import Text
+
+    said = "" if cell is None else str(cell)
+    return Text(_printable(said), style=_LOUD if isinstance(cell, Alarm) else "")
+
+
+def _grid(
+    titles: Sequence[str], rows: Sequence[Sequence[Text]], heading: Text | None, *, whole: bool = False
+) -> Table:
+    """A table; with `whole` its first column isn't folded, at the cost of the others."""
+    from rich.table import Table
+
+    table = Table(title=heading, title_justify="left")
+    for place, name in enumerate(titles):
+        table.add_column(name, overflow="fold", no_wrap=whole and not place)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _tears(console: Console, table: Table, names: Sequence[str]) -> bool:
+    """Whether a name that is one word doesn't stand in the table in one piece."""
+    shown = "\n".join("".join(part.text for part in line) for line in console.render_lines(table))
+    return any(name not in shown for name in names if " " not in name)
+
+
+def _blocks(titles: Sequence[str], rows: Sequence[Sequence[Text]]) -> Iterator[Table]:
+    """Each row upright: a line for each cell that holds something, a blank line behind the row."""
+    from rich.table import Table
+
+    for row in rows:
+        block = Table.grid(padding=(0, 2, 0, 0))
+        block.add_column(no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, cell in zip(titles, row, strict=True):
+            if cell.plain:
+                block.add_row(name, cell)
+        block.add_row()
+        yield block
 
 
 def _console(*, stderr: bool) -> Console:

@@ -53,15 +53,15 @@ def check(
         )  # fmt: skip
         return
     call.out.table(
-        ("channel", "allowed", "reason", "rule", "calls left", "attempts left", "until"),
+        messages.titles("channel", "allowed", "reason", "rule", "calls_left", "attempts_left", "until"),
         [
-            (a.channel, "yes" if a.allowed else "no", a.reason, a.rule, a.calls_left, a.attempts_left,
-             _iso(a.until))
+            (a.channel, messages.text("yes" if a.allowed else "no"), a.reason, a.rule, a.calls_left,
+             a.attempts_left, _iso(a.until))
             for a in found.answers
         ],
     )  # fmt: skip
     call.out.table(
-        ("rule", "mark", "channels", "rests on", "says"),
+        messages.titles("rule", "mark", "channels", "rests_on", "says"),
         [
             (r.id, r.mark, " ".join(r.channels), f"{r.name} {r.article}",
              r.quote_zh if messages.chinese() and r.quote_zh else r.gloss_en)
@@ -95,7 +95,7 @@ def reserve(
         )  # fmt: skip
         return
     call.out.table(
-        ("reservation", "channel", "number", "until"),
+        messages.titles("reservation", "channel", "number", "until"),
         [(found.id, found.channel, found.number, _iso(found.until))],
     )
     call.out.note("reach.reserved")

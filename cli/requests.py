@@ -61,7 +61,9 @@ def open_(
     file: Annotated[Path | None, typer.Option("--file", help="policy: the file to put in force.")] = None,
     number: Annotated[str | None, typer.Option("--number", help="hold_release: the order's number.")] = None,
     agency: Annotated[str | None, typer.Option("--agency", help="unseal: the agency's id.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="power: the principal's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="power: a new name, an id, or 'key of ID'.")
+    ] = None,
     role: Annotated[list[str] | None, typer.Option("--role", help="power: a role; repeatable.")] = None,
     detail: Annotated[str | None, typer.Option("--detail", help="keys: e.g. 'export masked'.")] = None,
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cli import exporting
+from cli import exporting, messages
 from cli.context import Call
 from cli.output import plain
 from vault.errors import Denied, NotFound, Partial, Tampered, Unavailable
@@ -45,13 +45,14 @@ def show(call: Call, vault: Vault, items: Sequence[Shown], errors: Sequence[Item
         if len(items) == 1:
             _show_one(call, spec, alike[0], names)
             continue
-        titles = ["record", "ref", *(f"{spec.fields[n].zh} {n}" for n in names)]
+        titles = [*messages.titles("record", "ref"), *(f"{spec.fields[n].zh} {n}" for n in names)]
         rows = [[item.record, item.ref, *(_cell(item, n) for n in names)] for item in alike]
         call.out.table(titles, rows, title=f"{spec.zh} {kind}")
     if not items and not errors:
         call.out.note("read.none")
     if errors:
-        call.out.table(("id", "code"), [(error.id, error.code) for error in errors])
+        refused = [(error.id, error.code, messages.remedy(error.code)) for error in errors]
+        call.out.table(messages.titles("id", "code", "action"), refused)
         call.out.note("read.some", count=len(errors))
 
 
@@ -59,7 +60,9 @@ def _show_one(call: Call, spec: KindSpec, item: Shown, names: Sequence[str]) -> 
     """One record upright: a row for a field."""
     rows = [(spec.fields[n].zh, n, item.fields[n].view, _cell(item, n)) for n in names]
     ref = f" {item.ref}" if item.ref else ""
-    call.out.table(("", "field", "view", "value"), rows, title=f"{spec.zh} {item.record}{ref}")
+    call.out.table(
+        ["", *messages.titles("field", "view", "value")], rows, title=f"{spec.zh} {item.record}{ref}"
+    )
 
 
 def _seen(item: Shown, name: str) -> bool:

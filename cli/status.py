@@ -14,6 +14,7 @@ from cli.output import Alarm
 from vault.errors import VaultError
 
 if TYPE_CHECKING:
+    from vault.ledger.registry import Request
     from vault.tenancy import Tenancy
     from vault.vault import Vault
 
@@ -111,7 +112,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
         "schema": t.schema.hash,
         "compartments": sorted(t.keys.held),
         "plans": [p.id for p in registry.all(Plan) if p.id not in done],
-        "requests": [r.id for r in registry.all(Request) if r.expires > now and r.id not in done],
+        "requests": [r.id for r in registry.all(Request) if _waits(r, now) and r.id not in done],
         "records": {kind: count for kind, count in counts.items() if count},
         "log": {
             "origin": t.keys.origin,
@@ -220,3 +221,8 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
         yield _finding(
             "warning", "epochs", f"{tenant}: {len(due)} retired epochs are due", "cvault keys destroy"
         )
+
+
+def _waits(request: Request, now: int) -> bool:
+    """Whether a request can still be approved or used; neither one that served nor one that was refused."""
+    return request.expires > now and not request.used and request.refused is None

@@ -138,7 +138,10 @@ def _written(call: Call, path: Path, data: bytes, expires: int, role: str, purpo
     write_secret(path, data)
     if call.out.json:
         call.out.document({"file": str(path), "expires": iso(expires)})
-    call.out.note("token.issued", role=role or "…", purpose=purpose or "…", expires=iso(expires), file=path)
+    if role:
+        call.out.note("token.issued", role=role, purpose=purpose, expires=iso(expires), file=path)
+    else:
+        call.out.note("token.written", expires=iso(expires), file=path)
 
 
 def show(

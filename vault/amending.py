@@ -21,6 +21,7 @@ from vault.journal import Page
 from vault.keeping import Held
 from vault.model import Grant, Happening, Whom, Word
 from vault.preparing import ID_NUMBER
+from vault.standing import demand_every_case
 from vault.stocking import Stocker
 from vault.suppressing import Suppressor
 from vault.tenancy import Tenancy
@@ -34,6 +35,9 @@ NOTES: Final = {
     "hours_agreed": "hours_agreed_on",
 }
 """What can be noted about a person, and the anchor it sets."""
+
+GUARDS: Final = ("deceased_on", "consent_withdrawn_on", "contact_refused_on")
+"""Days noted of a person that forbid something, so that they outlast a merge."""
 
 
 class Corrected(Word):
@@ -100,7 +104,8 @@ class Amending:
         """Let all records of one borrower be of another: the same person was found twice.
 
         Nothing is joined into one record, so `split` undoes it. Each record gets a new version under the
-        other person's id, and an entry; the access report of the one then covers both.
+        other person's id, and an entry; the access report of the one then covers both. What forbids to reach
+        the one (`GUARDS`) holds for all of them from now on, also after a `split`.
 
         Raises:
             Invalid: No reason, one is no borrower, or the two are one person already.
@@ -125,10 +130,13 @@ class Amending:
                 ids = self._t.stores.records.of_subject(self._t.name, gone)
                 found = self._corrector.held(grant, page, ids).values()
                 held = [h for h in found if h.row.subject == gone]
-                moved = self._corrector.moved(held, subject)
+                stay = self._theirs(page, subject)
+                guards = _guards([*stay, *held])
+                moved = self._corrector.moved(held, subject, guards)
                 for h in held:
                     page.add(self._about(grant, h, f"merge into {subject}", reason))
             self._stocker.replace(moved)
+            self._set([h for h in stay if not guards.items() <= h.facts.anchors.items()], guards)
         return Moved(subject=subject, records=[h.row.record for h in held])
 
     def split(
@@ -165,9 +173,9 @@ class Amending:
         with self._t.stores.index.turn(self._t.name):
             with self._acting(credential) as (grant, page):
                 held = self._corrector.held(grant, page, [ident])[ident]
+                theirs = self._theirs(page, held.row.subject)
                 page.add(self._about(grant, held, "contact refused", reason))
-            anchors = held.facts.anchors | {"contact_refused_on": self._t.today().isoformat()}
-            self._t.keeping.set_facts([(held, msgspec.structs.replace(held.facts, anchors=anchors))])
+            self._set(theirs, {"contact_refused_on": self._t.today().isoformat()})
             return self._suppressor.list_people([held.row.record], "refused", lambda _: None)
 
     def note(self, credential: Credential, ident: str, fact: str, on: date, *, reason: str) -> int:
@@ -201,20 +209,28 @@ class Amending:
         with t.stores.index.turn(t.name):
             with self._acting(credential) as (grant, page):
                 one = self._corrector.held(grant, page, [ident])[ident]
-                theirs = t.keeping.fetch(t.stores.records.of_subject(t.name, one.row.subject))
-                gone = page.tx.entombed(sorted(theirs))
-                held = [h for record, h in sorted(theirs.items()) if record not in gone]
+                held = self._theirs(page, one.row.subject)
                 page.add(self._about(grant, one, f"{fact} on {on}", reason))
-            t.keeping.set_facts(
-                (h, msgspec.structs.replace(h.facts, anchors=h.facts.anchors | {NOTES[fact]: on.isoformat()}))
-                for h in held
-            )
+            self._set(held, {NOTES[fact]: on.isoformat()})
         return len(held)
+
+    def _theirs(self, page: Page, subject: str) -> list[Held]:
+        """Every record of a person that isn't being erased."""
+        theirs = self._t.keeping.fetch(self._t.stores.records.of_subject(self._t.name, subject))
+        gone = page.tx.entombed(sorted(theirs))
+        return [h for record, h in sorted(theirs.items()) if record not in gone]
+
+    def _set(self, held: Sequence[Held], days: dict[str, str]) -> None:
+        """Set days on records."""
+        self._t.keeping.set_facts(
+            (h, msgspec.structs.replace(h.facts, anchors=h.facts.anchors | days)) for h in held
+        )
 
     def duplicates(self, credential: Credential) -> list[list[str]]:
         """Borrowers that share an ID number, as lists of record ids; the question is an entry."""
         t = self._t
         with self._acting(credential) as (grant, page):
+            demand_every_case(grant)
             who = t.who(grant, about="borrower")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="borrowers with one ID number")))
         return t.stores.index.doubles(t.name, "borrower", ID_NUMBER)
@@ -226,7 +242,7 @@ class Amending:
         Raises:
             Denied: Role, purpose or token rule it out.
         """
-        with self._t.acting(credential, "write") as (grant, page):
+        with self._t.acting(credential, "write", within=True) as (grant, page):
             if not self._t.policy.past(grant.purpose):
                 raise Denied("this purpose puts no record right", code="purpose_denied")
             yield grant, page
@@ -247,3 +263,9 @@ class Amending:
             secret=self._t.keeping.log_secret(held.row),
             shelf=held.row.log_shelf,
         )
+
+
+def _guards(held: Sequence[Held]) -> dict[str, str]:
+    """The earliest day of each of the guards that any of these records has."""
+    found = {name: [h.facts.anchors[name] for h in held if name in h.facts.anchors] for name in GUARDS}
+    return {name: min(days) for name, days in found.items() if days}

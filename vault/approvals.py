@@ -18,6 +18,17 @@ from vault.errors import Denied, Invalid, NotFound
 from vault.ledger.registry import Approval, Principal, Registry, Request
 
 HOUR: int = 3600 * 1_000_000
+_OF_RECORDS = "cvault request open {} --ids FILE --reason T"
+_ASKED = {
+    "handover": "cvault handover request",
+    "unseal": "cvault request open unseal --agency AGENCY --reason T",
+    "hold_release": _OF_RECORDS.format("hold_release --number N"),
+    "unrestrict": _OF_RECORDS.format("unrestrict"),
+    "minors": _OF_RECORDS.format("minors"),
+    "power": "cvault request open power --name NAME --role ROLE --reason T",
+    "keys": "cvault request open keys --detail T --reason T",
+}
+"""How each is asked for; a hint that leaves out what must be given only leads to the next error."""
 
 
 def digest_of(what: str, about: Sequence[str]) -> str:
@@ -153,10 +164,11 @@ def demand_for(  # noqa: PLR0913 - what is asked and all it is compared with
     if ident is None:
         if policy.approval(what) is None or policy.sandbox:
             return None
+        ask = _ASKED.get(what, f"cvault request open {what} --reason T")
         raise Denied(
             "another person's approval is required",
             code="approval_required",
-            remedy=f"cvault request open {what}, then have it approved and give --request",
+            remedy=f"{ask}, then have it approved and give --request",
         )
     try:
         request = registry.get(Request, ident)
@@ -166,8 +178,17 @@ def demand_for(  # noqa: PLR0913 - what is asked and all it is compared with
         raise _refused("the request is another's or for something else")
     if request.purpose not in {"", purpose} or rows + request.spent > request.rows:
         raise _refused("the request is for another purpose or for fewer records")
-    demand_approved(registry, request, now, sandbox=policy.sandbox)
+    demand_approved(registry, under(policy, request), now, sandbox=policy.sandbox)
     return request
+
+
+def under(policy: Policy, request: Request) -> Request:
+    """A request as the policy in force judges it: at least by its quorum, at most by its approvers."""
+    spec = policy.approval(request.what)
+    if spec is None:
+        return request
+    of = tuple(role for role in request.of if role in spec.by)
+    return msgspec.structs.replace(request, quorum=max(request.quorum, spec.quorum), of=of)
 
 
 def spent(request: Request, now: int, rows: int = 0) -> Request:

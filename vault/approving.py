@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import counted, demand_eligible, with_approval, written
+from vault.approvals import counted, demand_eligible, under, with_approval, written
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -108,17 +108,19 @@ class Approving(Identifying):
 
         Raises:
             NotFound: No such request.
-            Denied: Neither who asked nor one who could have approved it.
+            Denied: Neither who asked nor one who could have approved it, or it has ended.
         """
         words = demand_reason(reason)
         with self._page(identity) as page:
             found = page.registry.get(Request, request)
-            if found.by != identity.principal:
-                self._open(page, identity, request)
             if found.used:
                 raise Invalid(
                     "the request was used already", code="invalid_request", remedy="cvault request list"
                 )
+            if found.by == identity.principal:
+                _demand_running(found, page.now)
+            else:
+                self._open(page, identity, request)
             changed = msgspec.structs.replace(
                 found, refused=Approval(principal=identity.principal, at=page.now)
             )
@@ -130,13 +132,8 @@ class Approving(Identifying):
         approver = page.registry.get(Principal, identity.principal)
         found = page.registry.get(Request, request)
         if not self._t.policy.sandbox:
-            demand_eligible(page.registry, found, approver, page.now)
-        if page.now >= found.expires or found.refused is not None or found.used:
-            raise Denied(
-                "the request has ended: expired, refused or used",
-                code="approval_required",
-                remedy="ask again",
-            )
+            demand_eligible(page.registry, under(self._t.policy, found), approver, page.now)
+        _demand_running(found, page.now)
         return found, approver
 
     def requests(self, identity: Identity) -> list[RequestView]:
@@ -145,7 +142,7 @@ class Approving(Identifying):
             who = self._who(identity, "")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="request list")))
             asking = page.registry.get(Principal, identity.principal)
-            wide = {"approver", "dpo", "admin", "auditor"} & set(asking.roles)
+            wide = any(asking.holds(role, page.now) for role in ("approver", "dpo", "admin", "auditor"))
             return [
                 self._seen(page, request)
                 for request in page.registry.all(Request)
@@ -153,7 +150,8 @@ class Approving(Identifying):
             ]
 
     def _seen(self, page: Page, request: Request) -> RequestView:
-        count = len(counted(page.registry, request, page.now, sandbox=self._t.policy.sandbox))
+        strict = under(self._t.policy, request)
+        count = len(counted(page.registry, strict, page.now, sandbox=self._t.policy.sandbox))
         if request.refused is not None:
             state = "refused"
         elif request.used:
@@ -161,7 +159,7 @@ class Approving(Identifying):
         elif page.now >= request.expires:
             state = "expired"
         else:
-            state = "approved" if count >= max(1, request.quorum) else "waiting"
+            state = "approved" if count >= max(1, strict.quorum) else "waiting"
         return RequestView(request=request, state=state, counted=count)
 
     def request(self, request: str) -> Request:
@@ -174,3 +172,11 @@ class Approving(Identifying):
         if found is None:
             raise NotFound("no such request")
         return found
+
+
+def _demand_running(request: Request, now: int) -> None:
+    """Demand that a request hasn't ended: what was said of it stands as it was said."""
+    if now >= request.expires or request.refused is not None or request.used:
+        raise Denied(
+            "the request has ended: expired, refused or used", code="approval_required", remedy="ask again"
+        )

@@ -13,6 +13,7 @@ import msgspec
 from vault.access.tokens import Credential
 from vault.errors import Invalid, NotFound
 from vault.identifying import demand_reason
+from vault.intake.fold import fold_number
 from vault.journal import Page
 from vault.ledger.book import CaseRow
 from vault.ledger.registry import Engagement, Principal, Registry
@@ -156,7 +157,7 @@ class CaseKeeping:
         wanted = _checked(numbers)
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
-            with self._t.acting(credential, "case") as (grant, page):
+            with self._t.acting(credential, "case", within=True) as (grant, page):
                 changed += self._turn_over(grant, page, chunk, what, words, change)
             if progress is not None:
                 progress(start + len(chunk), len(wanted))
@@ -171,6 +172,8 @@ class CaseKeeping:
         reason: str,
         change: Change,
     ) -> int:
+        if grant.cases is not None and not grant.cases.issuperset(numbers):
+            raise NotFound("a case named is none of the token's")
         by_handle = {bytes.fromhex(self._t.keys.case_handle(number)): number for number in numbers}
         stand = page.cases(by_handle)
         turned: dict[str, CaseRow] = {}
@@ -212,12 +215,12 @@ class CaseKeeping:
 
 
 def _checked(numbers: Sequence[str]) -> list[str]:
-    """Case numbers, each once.
+    """Case numbers, each once, folded as an import folds them: a look-alike is no other case.
 
     Raises:
         Invalid: None, or one that can't be a case number; names its place, not the number.
     """
-    wanted = list(dict.fromkeys(number.strip() for number in numbers))
+    wanted = list(dict.fromkeys(fold_number(number) for number in numbers))
     for place, number in enumerate(wanted, 1):
         if not 0 < len(number) <= MAX_NUMBER or not number.isprintable() or "," in number:
             raise Invalid(
@@ -251,8 +254,8 @@ def _assigned(row: CaseRow, holder: Principal, priority: int | None) -> CaseRow 
     )
 
 
-def principal_named(registry: Registry, named: str) -> str:
-    """A principal's id, by id or by name.
+def principal_named(registry: Registry, named: str, *, disabled: bool = False) -> str:
+    """A principal's id, by id or by name; with `disabled` that of one who is, where nobody enabled has it.
 
     Raises:
         NotFound: Nobody of this id or name.
@@ -260,9 +263,10 @@ def principal_named(registry: Registry, named: str) -> str:
     """
     if registry.find(Principal, named) is not None:
         return named
-    alike = [p.id for p in registry.all(Principal) if p.name == named and not p.disabled]
+    all_alike = [p for p in registry.all(Principal) if p.name == named]
+    alike = [p.id for p in all_alike if not p.disabled] or [p.id for p in all_alike if disabled]
     if not alike:
-        raise NotFound("no such principal")
+        raise NotFound("no such principal", remedy="cvault principal list shows ids and names")
     if len(alike) > 1:
         raise _bad_holder("several principals have this name")
     return alike[0]

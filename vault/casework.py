@@ -87,7 +87,7 @@ class Casework(CaseKeeping):
         with self._t.acting(credential, "case") as (grant, page):
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="case list")))
             registry = page.registry
-            ident = principal_named(registry, holder) if holder else holder
+            ident = principal_named(registry, holder, disabled=True) if holder else holder
         rows = self._t.journal.case_rows(ident, state, behind, limit)
         return [
             CaseView(

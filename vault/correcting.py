@@ -7,6 +7,8 @@ stand are opened here, joined with the new ones, sealed again, and never handed 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -22,6 +24,7 @@ from vault.schema import KindSpec
 from vault.stocking import Stocker
 from vault.tenancy import Tenancy
 
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 Changes = Mapping[str, str | None]
 """New text by field; None takes the value away."""
 
@@ -100,10 +103,14 @@ class Corrector:
         """The days retention counts from: those the old values gave go, those the new ones give come."""
         plain = {n: v for n, v in old.values.items() if n not in computed(spec, old.values, self._t.today())}
         given = self._again(spec, old, plain).anchors.keys() - {"imported_on"}
+        if "birth_date" not in new.values:  # a birth date taken away is no news of anybody's age
+            given -= {"adult_on"}
         kept = {name: day for name, day in held.facts.anchors.items() if name not in given}
         return new.anchors | kept
 
-    def moved(self, held: Sequence[Held], subject: str | None) -> list[tuple[Ready, Held]]:
+    def moved(
+        self, held: Sequence[Held], subject: str | None, days: Mapping[str, str] = NONE
+    ) -> list[tuple[Ready, Held]]:
         """Records as next versions that belong to another person; None gives each back to whom it was of.
 
         Raises:
@@ -119,7 +126,9 @@ class Corrector:
                     remedy="name the records that are another person's with --new",
                 )  # fmt: skip
             facts: Facts = msgspec.structs.replace(
-                h.facts, origin="" if to == h.facts.origin else h.facts.origin or h.row.subject
+                h.facts,
+                origin="" if to == h.facts.origin else h.facts.origin or h.row.subject,
+                anchors={**h.facts.anchors, **days},
             )
             draft = drafts[h.row.record][0]
             moved.append((self._stocker.succeed(draft, h, facts, now, ends, subject=to), h))

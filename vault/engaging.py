@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.errors import Invalid, NotFound
 from vault.identifying import Identifying, demand_reason
@@ -76,7 +75,8 @@ class Engaging(Identifying):
             fields: The most they see; None leaves that to the policy.
 
         Raises:
-            Invalid: A date, purpose or field that can't stand, or the contract ends before it starts.
+            Invalid: A date, purpose or field that can't stand, an end before the start, or a gap behind a
+                contract whose return or deletion nobody attested.
             NotFound: No such agency.
         """
         first, last = iso_day(starts, "starts"), iso_day(ends, "ends")
@@ -100,6 +100,13 @@ class Engaging(Identifying):
         with self._page(identity, "admin", "dpo") as page:
             self._agency(page, agency)
             before = page.registry.find(Engagement, agency)
+            if before is not None and not before.returned and row.starts > _following(before.ends):
+                raise Invalid(
+                    "what the agency got under its last contract was not returned",
+                    code="invalid_agency",
+                    field="starts",
+                    remedy="cvault agency returned AGENCY first; a renewal begins the day after, or before",
+                )
             if before is not None and before.sealed:
                 row = msgspec.structs.replace(row, sealed=before.sealed)
             page.put(row)
@@ -132,7 +139,7 @@ class Engaging(Identifying):
     def _agency(page: Page, agency: str) -> Principal:
         found = page.registry.get(Principal, agency)
         if found.sort != "agency":
-            raise NotFound("no such agency")
+            raise NotFound("no such agency", remedy="cvault agency list shows the ids")
         return found
 
     def _contract(self, page: Page, agency: str) -> Engagement:
@@ -181,17 +188,7 @@ class Engaging(Identifying):
         """
         with self._page(identity, "admin", "dpo") as page:
             contract = self._contract(page, agency)
-            found = demand_for(
-                page.registry,
-                self._t.policy,
-                request,
-                "unseal",
-                (agency,),
-                by=identity.principal,
-                now=page.now,
-            )
-            if found is not None:
-                page.put(msgspec.structs.replace(found, used=page.now))
+            self._t.use_approval(page, request, "unseal", (agency,), by=identity.principal)
             changed = msgspec.structs.replace(contract, sealed=0)
             page.put(changed)
             self._enter(page, identity, "config", "", f"unseal {agency}")
@@ -229,6 +226,11 @@ class Engaging(Identifying):
                 for p in people
                 if p.sort == "agency"
             ]
+
+
+def _following(day: str) -> str:
+    """The day (ISO) after a day."""
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def recipients(registry: Registry, day: date) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.crypto import mac
 from vault.errors import Denied, Invalid
@@ -27,7 +26,7 @@ from vault.standing import midnight
 MAX_NAME: Final = 100
 MAX_REFERENCE: Final = 64
 POWERS: Final = frozenset({"approver", "dpo", "admin"})
-"""Roles that can give power to others; granting one may itself need an approval (`[approvals.power]`)."""
+"""Roles that give power to others, beside those that the policy lets approve (`[approvals.power]`)."""
 AGENCY_ROLES: Final = frozenset({"agency_collector"})
 """What an agency's people may hold: nothing of the tenant's own (PIPL 21)."""
 ATTESTED_FOR: Final = timedelta(days=365)
@@ -159,21 +158,15 @@ class Enrolling(Identifying):
         return agency
 
     def _demand_power(
-        self, page: Page, identity: Identity, name: str, roles: tuple[str, ...], request: str | None
+        self, page: Page, identity: Identity, whom: str, roles: tuple[str, ...], request: str | None
     ) -> None:
-        if POWERS.isdisjoint(roles):
-            return
-        found = demand_for(
-            page.registry,
-            self._t.policy,
-            request,
-            "power",
-            (name, *roles),
-            by=identity.principal,
-            now=page.now,
-        )
-        if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+        """Demand the approval that power takes: for the name of who is new, or the id of who is there.
+
+        Names are nobody's own, so a yes to one doesn't reach another who has it.
+        """
+        approve = (role for spec in self._t.policy.file.approvals.values() for role in spec.by)
+        if not POWERS.union(approve).isdisjoint(roles):
+            self._t.use_approval(page, request, "power", (whom, *roles), by=identity.principal)
 
     def principals(self, identity: Identity) -> list[Principal]:
         """Everyone who may act, for an admin, DPO or auditor."""
@@ -216,7 +209,9 @@ class Enrolling(Identifying):
             found = self._other(page, identity, principal, "grants a role to")
             if found.agency and role not in AGENCY_ROLES:
                 raise Invalid("an agency's people hold agency roles alone", code="invalid_role", field="role")
-            self._demand_power(page, identity, found.name, (role,), request)
+            self._demand_power(page, identity, found.id, (role,), request)
+            if role == "admin" and until is not None:
+                _demand_another_admin(page, found)
             ends = {r: t for r, t in found.until.items() if r != role}
             ends |= _ends((role,), {} if until is None else {role: until})
             changed = msgspec.structs.replace(
@@ -290,7 +285,8 @@ class Enrolling(Identifying):
         """Put a new key in the place of a principal's old one: its own, or by an admin where it was lost.
 
         Tokens issued before go on until they end; whoever suspects a theft disables or revokes. The yes of
-        a principal whose key an admin put there doesn't count for that admin's requests.
+        a principal whose key an admin put there doesn't count for that admin's requests, until another admin
+        puts one there: a key made with it is no better than it.
 
         Raises:
             Invalid: The new key is somebody's already, or was before.
@@ -302,13 +298,10 @@ class Enrolling(Identifying):
             found = page.registry.get(Principal, principal)
             _refuse_known(page, "", public)
             if roles:
-                self._demand_power(page, identity, found.name, found.roles, request)
+                self._demand_power(page, identity, f"key of {found.id}", found.roles, request)
             keys = (*found.keys, sha256(found.public).hexdigest())
-            page.put(
-                msgspec.structs.replace(
-                    found, public=public, keys=keys, key_by=identity.principal if roles else ""
-                )
-            )
+            by = identity.principal if roles else found.key_by  # it stays: the old key may be the admin's
+            page.put(msgspec.structs.replace(found, public=public, keys=keys, key_by=by))
             self._enter(page, identity, "principal", roles[0] if roles else "", f"rotate {principal}")
 
     def disable(self, identity: Identity, principal: str) -> None:
@@ -343,9 +336,10 @@ def _check_named(candidate: Candidate, name: str, more: Enrolment) -> None:
         not PRINCIPAL.fullmatch(candidate.principal)
         or not 0 < len(name) <= MAX_NAME
         or not name.isprintable()
+        or PRINCIPAL.search(name)
     ):
         raise Invalid(
-            f"a principal needs an id of its own and a name of 1 to {MAX_NAME} printable characters",
+            f"a principal needs an id of its own and a name of 1 to {MAX_NAME} printable characters, no id",
             code="invalid_principal",
             field="name",
             remedy="cvault principal new",
@@ -383,6 +377,9 @@ def _ends(roles: tuple[str, ...], until: Mapping[str, str]) -> dict[str, int]:
 
 
 def _demand_another_admin(page: Page, found: Principal) -> None:
-    left = [p for p in page.registry.all(Principal) if p.holds("admin", page.now) and not p.disabled]
-    if left == [found]:
+    """Demand an admin beside this one, for good if this one is for good: else all would be locked out."""
+    others = [p for p in page.registry.all(Principal) if p.holds("admin", page.now) and not p.disabled]
+    lasting = found.holds("admin", page.now) and not found.disabled and "admin" not in found.until
+    left = [p for p in others if p.id != found.id and not (lasting and "admin" in p.until)]
+    if found in others and not left:
         raise Invalid("the last admin cannot be disabled", code="invalid_principal", remedy="add another")

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.approvals import HOUR, demand_approved
+from vault.approvals import HOUR, demand_approved, under
 from vault.config import iso
 from vault.crypto.encoding import encode
 from vault.crypto.ids import new_id
@@ -209,7 +209,9 @@ class Erasing(Holding):
         request = page.registry.get(Request, plan.id)
         if request.digest != plan.digest:
             raise Denied("the approval is for another plan", code="approval_required", remedy="plan again")
-        demand_approved(page.registry, request, page.now, sandbox=self._t.policy.sandbox)
+        demand_approved(
+            page.registry, under(self._t.policy, request), page.now, sandbox=self._t.policy.sandbox
+        )
 
     def _items(self, plan: Plan) -> list[PlanItemRow]:
         """The plan's items, checked against the digest that was approved."""

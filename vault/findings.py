@@ -252,7 +252,7 @@ def _stranded(
                 code="cases_stranded" if p.disabled else "cases_of_stopped_agency",
                 about=p.id,
                 parts={"name": p.name, "cases": str(count)},
-                command="cvault case recall CASE… --reason T --token FILE",
+                command=f"cvault case recall --holder {p.id} --reason T --token FILE",
             )
 
 
@@ -348,7 +348,7 @@ def _handovers(terms: Terms, registry: Registry, names: Mapping[str, str]) -> It
                     "records": str(file.records),
                     "day": file.expires,
                 },
-                command="cvault agency list --as FILE",
+                command="cvault handover list --as FILE",
             )
 
 

@@ -7,10 +7,13 @@ arrive, so a closed case, a spent allowance or a sealed agency is so from the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from vault.approvals import demand_for, spent
+import msgspec
+
 from vault.config import today
 from vault.crypto import mac
 from vault.errors import Denied, NotFound, VaultError
@@ -20,7 +23,7 @@ from vault.ledger.book import CaseRow
 from vault.ledger.registry import Request
 from vault.model import Grant
 from vault.seeking import Search
-from vault.standing import Standing
+from vault.standing import Standing, stand
 from vault.tenancy import Tenancy
 
 BULK: Final = "bulk_read"
@@ -35,8 +38,10 @@ class Gate:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._asks: dict[tuple[str, str, str, str], bool] = {}
         self._held: dict[bytes, int] = {}
         self._taken: dict[bytes, int] = {}
+        self._turn = threading.Lock()
 
     def covered(self, request: str | None) -> frozenset[str]:
         """What an approval that came with a read would cover; whether it stands is asked under the lock."""
@@ -119,6 +124,14 @@ class Gate:
         page.tx.bump({handle: least})
         return least
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around one page that counts, for those who have no turn of their own."""
+        with self._turn:
+            self.begin()
+            yield
+            self.settle()
+
     def begin(self) -> None:
         """Before a page: forget what a page that failed had taken."""
         self._taken = {}
@@ -134,33 +147,45 @@ class Gate:
         row = page.registry.find(Request, request)
         what = row.what if row is not None and row.what in {BULK, MINORS} else BULK
         about = sorted(item.id for item in items) if what == MINORS else ()
-        found = demand_for(
-            page.registry,
-            self._t.policy,
+        rows = shown if what == BULK else 0  # the other names its records, so they aren't counted
+        self._t.use_approval(
+            page,
             request,
             what,
             about,
             by=grant.principal,
-            now=page.now,
             purpose=grant.purpose,
-            rows=shown if what == BULK else 0,  # the other names its records, so they aren't counted
+            rows=rows,
+            in_parts=what == BULK,
         )
-        if found is not None:
-            page.put(spent(found, page.now, shown if what == BULK else 0))
 
     # --- cases ----------------------------------------------------------------------------------------
 
     def asks_cases(self, grant: Grant) -> bool:
-        """Whether the state of cases decides for this grant."""
+        """Whether the state of cases decides for this grant; worked out once for each kind of grant."""
         policy = self._t.policy
-        return self._bound(grant) or any(
-            condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
-        )
+        key = (policy.hash, grant.role, grant.purpose, grant.agency)
+        known = self._asks.get(key)
+        if known is None:
+            if len(self._asks) > MOST_HELD:
+                self._asks = {}
+            known = self._asks[key] = self.bound(grant) or any(
+                condition.test == "case_open" for condition in policy.conditions(grant.role, grant.purpose)
+            )
+        return known
 
-    def _bound(self, grant: Grant) -> bool:
+    def bound(self, grant: Grant) -> bool:
         """Whether a grant reaches its own open cases alone: the policy binds the role, or an agency acts."""
         policy = self._t.policy
         return policy.case_bound(grant.role, grant.purpose) or bool(grant.agency and not policy.sandbox)
+
+    def own(self, grant: Grant) -> Grant:
+        """A grant with those of its cases alone that are open and the caller's, as far as is known."""
+        handles = {bytes.fromhex(self._t.keys.case_handle(case)): case for case in grant.cases or ()}
+        standing = stand(self._t.journal.recent(), self._t.policy, grant, self._t.clock())
+        rows = self._t.journal.cases(handles)
+        mine = frozenset(case for handle, case in handles.items() if _is_own(rows.get(handle), standing))
+        return msgspec.structs.replace(grant, cases=mine)
 
     def place(self, grant: Grant, items: Sequence[Item]) -> list[bytes]:
         """Note for each item by which cases it is in a grant's scope; gives them all."""
@@ -184,12 +209,12 @@ class Gate:
 
         Where the token names the case the caller hears `case_closed`; otherwise the record looks missing.
         """
-        bound = self._bound(grant)
+        bound = self.bound(grant)
         for item in items:
             if item.error is not None or item.held is None:
                 continue
             found = [rows.get(handle) for handle in item.cases]
-            if bound and not any(row is not None and _works(row, standing) for row in found):
+            if bound and not any(_is_own(row, standing) for row in found):
                 item.refuse(_closed() if grant.cases is not None else NotFound())
             elif found and all(row is not None and row.state == "closed" for row in found):
                 self._refuse_unless_same(grant, item, asked, action)
@@ -211,9 +236,11 @@ class Gate:
             item.refuse(_closed())
 
 
-def _works(row: CaseRow, standing: Standing) -> bool:
+def _is_own(row: CaseRow | None, standing: Standing) -> bool:
     """Whether a case is open and the caller's: assigned to it or its agency's pool, or placed with it."""
-    return row.state == "open" and (row.holder in standing.holders or row.agency == standing.grant.principal)
+    if row is None or row.state != "open":
+        return False
+    return row.holder in standing.holders or row.agency == standing.grant.principal
 
 
 def _closed() -> Denied:

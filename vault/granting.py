@@ -7,9 +7,6 @@ with the key of their principal file; the vault knows only public keys. What the
 
 from __future__ import annotations
 
-import msgspec
-
-from vault.approvals import demand_for
 from vault.approving import Approving
 from vault.config import iso_day
 from vault.engaging import Engaging
@@ -52,17 +49,7 @@ class Granting(Enrolling, Issuing, Approving, Engaging):
             Denied: Not an admin, or nobody else approved it (`approval_required`).
         """
         with self._page(identity, "admin") as page:
-            found = demand_for(
-                page.registry,
-                self._t.policy,
-                request,
-                "keys",
-                (detail,),
-                by=identity.principal,
-                now=page.now,
-            )
-            if found is not None:
-                page.put(msgspec.structs.replace(found, used=page.now))
+            self._t.use_approval(page, request, "keys", (detail,), by=identity.principal)
             page.add(Happening(kind="key", who=self._who(identity, "admin"), whom=Whom(detail=detail)))
 
     def plans(self) -> list[Plan]:

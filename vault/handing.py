@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.approvals import demand_for
 from vault.config import iso_day
 from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, NotFound
@@ -86,15 +85,16 @@ class Handing(Identifying):
         t, numbers = self._t, sorted(set(cases))
         grant = t.authenticate(credential)
         t.authorise(grant, "export")
+        if grant.cases is not None and not grant.cases.issuperset(numbers):
+            raise NotFound("a case named is none of the token's")
         shadow = self._shadow(t.journal.registry(), grant, agency, numbers, purpose, expires)
         items = self._items(shadow, numbers)
-        with t.acting(credential, "export") as (acting, page):
+        with t.acting(credential, "export", within=True) as (acting, page):
             shown = self._admit(page, shadow, items, agency, numbers, expires)
             about = handover_about(agency, purpose, expires, numbers)
-            spent = demand_for(
-                page.registry, t.policy, request, "handover", about,
-                by=acting.principal, now=page.now, purpose=purpose, rows=len(shown),
-            )  # fmt: skip
+            approved = t.use_approval(
+                page, request, "handover", about, by=acting.principal, purpose=purpose, rows=len(shown)
+            )
             ident = new_id("ho")
             name = page.registry.get(Principal, agency).name
             slots = [page.add(self._happening(acting, ident, agency, item, numbers)) for item in shown]
@@ -103,7 +103,7 @@ class Handing(Identifying):
                 id=ident,
                 agency=agency,
                 by=acting.principal,
-                request="" if spent is None else spent.id,
+                request="" if approved is None else approved.id,
                 at=page.now,
                 expires=expires,
                 records=len(shown),
@@ -112,8 +112,6 @@ class Handing(Identifying):
                 mark=f"{name} {expires}",
             )
             page.put(row)
-            if spent is not None:
-                page.put(msgspec.structs.replace(spent, used=page.now))
         return Handed(handover=row, content=content)
 
     def _shadow(
@@ -121,21 +119,20 @@ class Handing(Identifying):
     ) -> Grant:
         """The grant that the agency's own people would read by: the file shows what they would see."""
         contract = self._contract(registry, agency, purpose, expires)
-        most = None if contract.fields is None else {n: View[v] for n, v in contract.fields.items()}
         return msgspec.structs.replace(
             grant,
             principal=PrincipalId(agency),
             role=ROLE,
             purpose=purpose,
             actions=frozenset({"read"}),
-            fields=most,
+            fields=_most(contract),
             cases=frozenset(cases),
         )
 
     def _contract(self, registry: Registry, agency: str, purpose: str, expires: str) -> Engagement:
         party = registry.find(Principal, agency)
         if party is None or party.sort != "agency" or party.disabled:
-            raise NotFound("no such agency")
+            raise NotFound("no such agency", remedy="cvault agency list shows the ids")
         contract = demand_contract(registry, agency, purpose, self._t.today())
         last = iso_day(expires, "expires")
         if last < self._t.today() or last.isoformat() > contract.ends:
@@ -176,7 +173,13 @@ class Handing(Identifying):
         expires: str,
     ) -> list[Item]:
         """Under the lock: the contract runs, every case is the agency's, nothing is being erased."""
-        self._contract(page.registry, agency, shadow.purpose, expires)
+        contract = self._contract(page.registry, agency, shadow.purpose, expires)
+        if _most(contract) != shadow.fields:
+            raise Denied(
+                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
+            )
+        self._t.demand_contract(page.registry)
+        self._t.demand_schema(page.registry)
         people = {p.id for p in page.registry.all(Principal) if p.agency == agency}
         handles = [bytes.fromhex(self._t.keys.case_handle(case)) for case in cases]
         book = page.cases(handles)
@@ -216,6 +219,11 @@ class Handing(Identifying):
 def handover_about(agency: str, purpose: str, expires: str, cases: Sequence[str]) -> tuple[str, ...]:
     """What an approval of a hand-over is for, exactly."""
     return (agency, purpose, expires, *sorted(set(cases)))
+
+
+def _most(contract: Engagement) -> dict[str, View] | None:
+    """The most that a contract shows of each field; None leaves that to the policy."""
+    return None if contract.fields is None else {n: View[v] for n, v in contract.fields.items()}
 
 
 def _is_theirs(row: CaseRow | None, agency: str, people: set[str]) -> bool:

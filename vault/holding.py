@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from vault.access.tokens import Credential
-from vault.approvals import demand_for
 from vault.config import iso_day
-from vault.errors import Invalid
+from vault.errors import Denied, Invalid
 from vault.identifying import demand_reason
 from vault.journal import Page
+from vault.keeping import Held
 from vault.model import Facts, Grant, Happening, Hold, State, Whom, Word
 from vault.opening import Opener
 from vault.purging import Purger
@@ -42,10 +42,12 @@ class Holding:
     def add_hold(self, credential: Credential, records: Sequence[str], hold: Hold) -> int:
         """Put a legal hold on records: with number, authority and end date, or not at all (DESIGN 8).
 
-        A hold of the same number on the same record is replaced. Returns how many records it changed.
+        A hold of the same number on the same record is replaced, if by a later end. Returns how many records
+        it changed.
 
         Raises:
             Invalid: One of the three is missing, or the end date is past.
+            Denied: The hold stands for longer already: to end it is to release it (`approval_required`).
         """
         if not (hold.number.strip() and hold.authority.strip()):
             raise Invalid("a hold needs number and authority", code="invalid_hold", remedy="give both")
@@ -53,12 +55,17 @@ class Holding:
             raise Invalid(
                 "the hold has ended already", code="invalid_hold", field="until", remedy="give a later day"
             )
-        return self._change_holds(
-            credential,
-            records,
-            hold.number,
-            lambda facts: (*(h for h in facts.holds if h.number != hold.number), hold),
-        )
+
+        def placed(facts: Facts) -> tuple[Hold, ...]:
+            if any(h.number == hold.number and h.until > hold.until for h in facts.holds):
+                raise Denied(
+                    "the hold stands for longer already",
+                    code="approval_required",
+                    remedy="cvault hold release, with another person's approval; then place it anew",
+                )
+            return (*(h for h in facts.holds if h.number != hold.number), hold)
+
+        return self._change_holds(credential, records, hold.number, placed)
 
     def release_hold(
         self, credential: Credential, records: Sequence[str], number: str, *, request: str | None = None
@@ -93,9 +100,9 @@ class Holding:
         """
         words = demand_reason(reason)
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "restrict") as (grant, page):
+            with self._t.acting(credential, "restrict", within=True) as (grant, page):
                 self._spend(grant, page, request, "unrestrict", sorted(records))
-                held = {h.row.record: h for h in self._opener.named(records).values()}
+                held = self._named(grant, records)
                 gone = page.tx.entombed(sorted(held))
                 shut = [
                     h for r, h in sorted(held.items()) if r not in gone and h.facts.state == State.RESTRICTED
@@ -110,20 +117,20 @@ class Holding:
             )
         return len(shut)
 
+    def _named(self, grant: Grant, records: Sequence[str]) -> dict[str, Held]:
+        """The records named, by id.
+
+        Raises:
+            NotFound: One is of a case that the token doesn't name.
+        """
+        found = {h.row.record: h for h in self._opener.named(records).values()}
+        for held in found.values():
+            self._opener.in_scope(grant, held)
+        return found
+
     def _spend(self, grant: Grant, page: Page, request: str | None, what: str, about: Sequence[str]) -> None:
         """Use up the approval that an act takes; where policy asks for none, there is none to use."""
-        found = demand_for(
-            page.registry,
-            self._t.policy,
-            request,
-            what,
-            about,
-            by=grant.principal,
-            now=page.now,
-            purpose=grant.purpose,
-        )
-        if found is not None:
-            page.put(msgspec.structs.replace(found, used=page.now))
+        self._t.use_approval(page, request, what, about, by=grant.principal, purpose=grant.purpose)
 
     def _change_holds(
         self,
@@ -134,10 +141,10 @@ class Holding:
         approved: Callable[[Grant, Page], None] | None = None,
     ) -> int:
         with self._t.stores.index.turn(self._t.name):
-            with self._t.acting(credential, "hold") as (grant, page):
+            with self._t.acting(credential, "hold", within=True) as (grant, page):
                 if approved is not None:
                     approved(grant, page)
-                named = {h.row.record: h for h in self._opener.named(records).values()}
+                named = self._named(grant, records)
                 gone = page.tx.entombed(sorted(named))
                 held = {
                     record: h

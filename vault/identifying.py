@@ -13,6 +13,7 @@ import msgspec
 
 from vault.errors import Denied, Invalid
 from vault.identity import Identity
+from vault.intake.numbers import is_personal
 from vault.journal import Page
 from vault.ledger.registry import Principal
 from vault.model import Happening, Who, Whom
@@ -79,10 +80,11 @@ def demand_reason(reason: str, field: str = "reason") -> str:
     """A reason as it may stand in the log: a few printable words.
 
     Raises:
-        Invalid: There is none, or it is too long.
+        Invalid: There is none, it is too long, or it holds an ID, mobile or card number: reasons of requests,
+            cases, contracts and glasses stand in clear beside the log.
     """
     text = reason.strip()
-    if not 0 < len(text) <= MAX_REASON or not text.isprintable():
+    if not 0 < len(text) <= MAX_REASON or not text.isprintable() or is_personal(text):
         raise Invalid(
             f"a reason of 1 to {MAX_REASON} printable characters is needed, without personal data",
             code="invalid_reason",

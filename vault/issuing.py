@@ -155,6 +155,8 @@ class Issuing(Identifying):
         ends: int | None,
     ) -> Credential:
         ttl = DEFAULT_TTL if limits.ttl_us is None else limits.ttl_us
+        if limits.expires is not None:  # an end given outright is a life like any other
+            ttl = limits.expires - page.now
         if not 0 < ttl <= MAX_TTL:
             raise Invalid(
                 "a token lives at most 12 hours", code="invalid_ttl", field="ttl", remedy="shorten it"
@@ -170,7 +172,7 @@ class Issuing(Identifying):
             role=role,
             purpose=purpose,
             actions=allowed & limits.actions if limits.actions is not None else allowed,
-            limits=msgspec.structs.replace(limits, ttl_us=ttl),
+            limits=msgspec.structs.replace(limits, ttl_us=ttl, expires=None),
             policy_hash=self._t.policy.hash,
             ticket=ticket,
             now_us=page.now,
@@ -291,7 +293,8 @@ class Issuing(Identifying):
             found = self._glass(page, glass)
             reviewer = page.registry.get(Principal, identity.principal)
             broke = page.registry.get(Principal, found.principal)
-            if reviewer.same_person(broke) and not self._t.policy.sandbox:
+            theirs = reviewer.same_person(broke) or reviewer.key_by == broke.id
+            if theirs and not self._t.policy.sandbox:
                 raise Denied(
                     "nobody reviews themselves", code="approval_required", remedy="ask a second person"
                 )
@@ -320,7 +323,7 @@ class Issuing(Identifying):
             asking = page.registry.get(Principal, identity.principal)
             who: Who = self._who(identity, "")
             page.add(Happening(kind="search", who=who, whom=Whom(detail="glass list")))
-            wide = {"dpo", "auditor", "admin"} & set(asking.roles)
+            wide = any(asking.holds(role, page.now) for role in ("dpo", "auditor", "admin"))
             return [g for g in page.registry.all(Glass) if wide or g.principal == identity.principal]
 
 

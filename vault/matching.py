@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,15 @@ from vault.opening import Opener
 from vault.preparing import CONTENT, ID_NUMBER, REF, SUPPRESSION, Key, Ready, own_subject
 from vault.remembering import Memory
 from vault.tenancy import Tenancy
+
+OF_A_PERSON: Final = frozenset(
+    {
+        "deceased_on", "consent_withdrawn_on", "incapacitated_on", "unreachable_on", "reached_on",
+        "hours_agreed_on",
+    }
+)  # fmt: skip
+"""Anchors that are noted of a person, and so of every record of theirs (`amending.NOTES`)."""
+_PERSONS: Final = ("borrower", "loan")
 
 
 class Incoming(Quiet, gc=False):
@@ -172,6 +182,13 @@ class Matches:
 
     def _live(self, key: Key) -> Held | None:
         return next((self._held[r] for r in self._known.get(key, ()) if r in self._held), None)
+
+    def noted(self, drafts: Sequence[Draft], olds: Sequence[Held | None]) -> dict[str, str]:
+        """What was noted of the borrower a row is about, which holds for new records of theirs too."""
+        known = [old for draft, old in zip(drafts, olds, strict=True) if old and draft.kind in _PERSONS]
+        if not any(draft.kind in _PERSONS for draft in drafts):
+            known += [self.loan(draft) for draft in drafts if self._matcher.follows_case(draft)]
+        return {n: day for held in known for n, day in held.facts.anchors.items() if n in OF_A_PERSON}
 
     def loan(self, draft: Draft) -> Held:
         """The loan of a draft's case.

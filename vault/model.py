@@ -7,9 +7,12 @@ DESIGN 2 defines each word; DESIGN 6 the order.
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, NewType, dataclass_transform
+from typing import Final, NewType
 
 import msgspec
+
+from vault.word import Quiet as Quiet  # noqa: PLC0414 - said on purpose: this module hands it on
+from vault.word import Word as Word  # noqa: PLC0414 - as above
 
 Tenant = NewType("Tenant", str)
 SubjectId = NewType("SubjectId", str)
@@ -66,35 +69,6 @@ class State(enum.StrEnum):
     ACTIVE = "ACTIVE"
     RESTRICTED = "RESTRICTED"
     ERASED = "ERASED"
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class _WordMeta(msgspec.StructMeta):
-    """Makes every word frozen and keyword-only, without each having to say so."""
-
-    def __new__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any
-    ) -> _WordMeta:
-        """Create the class with the house's settings; `config` may add to them."""
-        return super().__new__(cls, name, bases, namespace, **{"frozen": True, "kw_only": True} | config)
-
-
-class Word(msgspec.Struct, metaclass=_WordMeta):
-    """The base of every value type: immutable, keyword-only, slotted."""
-
-
-class Quiet(Word):
-    """The base of words that hold clear values or keys: printed or logged, they say only their name."""
-
-    def __repr__(self) -> str:
-        """Name the type, show nothing of it."""
-        return f"<{type(self).__name__}>"
-
-    __str__ = __repr__
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Show the same to rich, which would otherwise list the fields."""
-        return []
 
 
 class Link(Word):
@@ -303,7 +277,7 @@ class Facts(Word, omit_defaults=True, gc=False):
 
     state: str = "ACTIVE"
     cases: tuple[str, ...] = ()
-    anchors: dict[str, str] = {}
+    anchors: dict[str, str] = {}  # noqa: RUF012 - msgspec copies an empty default
     holds: tuple[Hold, ...] = ()
     fingerprint: bytes = b""
     parts: tuple[str, ...] = ()

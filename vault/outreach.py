@@ -146,7 +146,7 @@ class Outreach:
                 "the token, or the agency's contract, doesn't let this number out in clear",
                 code="field_denied",
                 field=target.field,
-                remedy=f"a token without --fields, or with {target.field}=clear",
+                remedy=f"a token without --fields, or with {target.field}=clear; of an agency, a contract so",
             )
         target.spec = self._t.schema.kind(held.kind).field(target.field)
         found = self._opener.values([held.row.record], target.spec).get(held.row.record)

@@ -10,9 +10,9 @@ import msgspec
 
 from vault.access.policy import Policy
 from vault.access.policy_diff import diff, widened
-from vault.approvals import demand_approved, digest_of
+from vault.approvals import demand_approved, digest_of, under
 from vault.errors import ConfigError, Denied
-from vault.ledger.registry import PolicyInForce, Registry, Request
+from vault.ledger.registry import PolicyInForce, Principal, Registry, Request
 from vault.schema import Schema
 
 WHAT = "policy"
@@ -43,18 +43,21 @@ def entered(
         return fresh, None
     used = None
     if not new.sandbox and (old is None or old.approval(WHAT) is not None):
-        used = _approved(registry, new.hash, now)
+        used = _approved(registry, old, new.hash, now)
         if used is None:
             return None
     return msgspec.structs.replace(fresh, voided=fresh.voided | _voided(old, new, now)), used
 
 
-def _approved(registry: Registry, hashed: str, now: int) -> Request | None:
+def _approved(registry: Registry, old: Policy | None, hashed: str, now: int) -> Request | None:
     """An approved request for exactly this file, as used up by it."""
     for request in registry.all(Request):
+        asked = registry.find(Principal, request.by)
+        if asked is None or asked.disabled or asked.agency:
+            continue  # nobody acts when a file is taken up, so whoever asked must still be able to
         if request.what == WHAT and request.digest == digest_of(WHAT, (hashed,)):
             try:
-                demand_approved(registry, request, now)
+                demand_approved(registry, under(old, request) if old else request, now)
             except Denied:
                 continue
             return msgspec.structs.replace(request, used=now)

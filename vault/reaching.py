@@ -149,7 +149,7 @@ class Reaching:
             raise _no_such("channel", CHANNELS)
         grant, target = self._target(credential, ident, field, request, number=channel != "visit")
         item, reservation, until = target.item, new_id("rv"), 0
-        with self._t.journal.page() as page:
+        with self._gate.turn(), self._t.journal.page() as page:
             debtors = self._admit(page, grant, target, case)
             if item.error is None:
                 so = self._circumstances(page, target, channel, debtors)

@@ -132,6 +132,7 @@ class Reading:
         """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "find")
+        grant = self._searching(grant)
         search, hits = self._seeker.hits(grant, kind, field, value)
         found = self._batcher.run(ReadJob(grant, hits[:MAX_FOUND], fields, search)).outcome()
         errors = _but_missing(found.errors)
@@ -161,6 +162,7 @@ class Reading:
         """
         grant = self._t.authenticate(credential)
         self._t.authorise(grant, "list")
+        grant = self._searching(grant)
         room = max(1, min(limit, MAX_BATCH))
         search, ids, following = self._seeker.page(grant, kind, where, sort, cursor, room)
         found = self._batcher.run(ReadJob(grant, ids, fields, search)).outcome()
@@ -184,6 +186,23 @@ class Reading:
             self._t.log_denied(grant, "purpose_denied")
             raise Denied("this purpose reaches no past version", code="purpose_denied")
         return ReadJob(grant, ids, fields, at=as_of, request=request, approved=self._gate.covered(request))
+
+    def _searching(self, grant: Grant) -> Grant:
+        """Who is bound to cases searches among its own that the token names: others would be told by gaps.
+
+        Raises:
+            Denied: `purpose_denied`: the token names none.
+        """
+        if not self._gate.bound(grant):
+            return grant
+        if grant.cases is None:
+            self._t.log_denied(grant, "purpose_denied")
+            raise Denied(
+                "an agency searches with a token that names its cases",
+                code="purpose_denied",
+                remedy="hand it one with --cases",
+            )
+        return self._gate.own(grant)
 
     def _process(self, jobs: list[ReadJob]) -> None:
         for job in jobs:  # 2 decision, 3 fetch, 4 open, 5 mask

@@ -22,6 +22,8 @@ from vault.model import Grant, PrincipalId, View, Word
 
 _MOST: Final = 4096
 _SECOND: Final = 1_000_000
+_ALWAYS: Final = 1 << 60
+"""µs beyond the end of any glass: a role without an end."""
 
 
 class Standing(Word):
@@ -67,7 +69,7 @@ def _stand(registry: Registry, policy: Policy, grant: Grant, now: int) -> Standi
         raise _gone("this principal is disabled")
     parties = _parties(registry, holder, grant)
     actor, day = parties[-1], today(now)
-    ends = [midnight(day), _role_end(registry, holder, grant, now)]
+    ends = [midnight(day), _role_end(registry, policy, holder, grant, now)]
     _demand_not_void(registry, grant)
     for party in (holder, actor):
         demand_attested(policy, party, grant.role, day)
@@ -120,8 +122,8 @@ def _parties(registry: Registry, holder: Principal, grant: Grant) -> list[Princi
     return parties
 
 
-def _role_end(registry: Registry, holder: Principal, grant: Grant, now: int) -> int:
-    """Until when the role is held: granted, or taken by breaking the glass.
+def _role_end(registry: Registry, policy: Policy, holder: Principal, grant: Grant, now: int) -> int:
+    """Until when the role is held: granted, or taken by breaking the glass from one that still is.
 
     Raises:
         Denied: It isn't.
@@ -129,9 +131,13 @@ def _role_end(registry: Registry, holder: Principal, grant: Grant, now: int) -> 
     if holder.holds(grant.role, now):
         return holder.until.get(grant.role, grant.expires)
     glass = registry.find(Glass, grant.links[0].digest.hex())
-    if glass is None or now >= glass.until or (glass.principal, glass.role) != (holder.id, grant.role):
+    spec = policy.break_glass
+    takers = [] if spec is None else [role for role, taken in spec.roles.items() if grant.role in taken]
+    ends = [holder.until.get(role, now + _ALWAYS) for role in takers if holder.holds(role, now)]
+    mine = glass is not None and (glass.principal, glass.role) == (holder.id, grant.role)
+    if glass is None or not mine or now >= glass.until or glass.justified is False or not ends:
         raise Denied("the principal no longer holds this role", code="role_denied", remedy="ask an admin")
-    return glass.until
+    return min(glass.until, max(ends))
 
 
 def _demand_not_void(registry: Registry, grant: Grant) -> None:
@@ -178,6 +184,20 @@ def demand_contract(registry: Registry, agency: str, purpose: str, day: date) ->
             remedy="cvault agency list shows what it is for",
         )
     return contract
+
+
+def demand_every_case(grant: Grant) -> None:
+    """Demand a token that is bound to no cases, for what can't keep to some: a link only ever narrows.
+
+    Raises:
+        Denied: `purpose_denied`.
+    """
+    if grant.cases is not None:
+        raise Denied(
+            "this concerns more than the cases that the token names",
+            code="purpose_denied",
+            remedy="ask for a token without --cases",
+        )
 
 
 def _bounded(grant: Grant, contract: Engagement) -> Grant:

@@ -36,6 +36,7 @@ _TWICE: Final = Invalid(
     "two records of the request are the same", code="invalid_batch", remedy="send them one by one"
 )
 
+
 Log = Callable[[Sequence[Draft]], None]
 
 
@@ -207,12 +208,15 @@ class Stocker:
             group.steps += [_Step(draft=r.draft, old=None, ready=r) for r in row.ready]
             return
         owner, fresh = self._owner(row.drafts, olds, group)
+        noted = group.matches.noted(row.drafts, olds)
         steps = []
         for draft, old in zip(row.drafts, olds, strict=True):
             subject = owner
             if own_subject(self._t.schema.kind(draft.kind)):
                 subject = old.row.subject if old else new_id("s", group.near)
                 fresh += [] if old else [subject]
+            if old is None and subject == owner:
+                draft = msgspec.structs.replace(draft, anchors=draft.anchors | noted)  # noqa: PLW2901 - the same
             check_owner(draft, old, subject, self._t.schema.kind(draft.kind).ref)
             steps.append(self._step(group.matches.named(draft, old), old, subject, group, row.covers))
         group.subjects += fresh

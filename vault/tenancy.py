@@ -6,7 +6,7 @@ It authenticates tokens and says what they allow; what happens next is the rooms
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
@@ -15,24 +15,21 @@ from vault.access.conditions import Situation
 from vault.access.links import AUDIENCES, key_id
 from vault.access.policy import Policy
 from vault.access.tokens import Credential, TokenCache, Verified, check_holder, check_in_force
+from vault.approvals import demand_for, spent
 from vault.config import Clock, Config, today
 from vault.crypto import mac
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import KeyProvider
-from vault.errors import Denied, VaultError
+from vault.errors import Denied, NotFound, VaultError
 from vault.grounds import Grounds, StoreSet
 from vault.journal import Page
 from vault.keeping import Keeping
-from vault.ledger.registry import (
-    Contract,
-    Principal,
-    Registry,
-)
+from vault.ledger.registry import Contract, Principal, Registry, Request
 from vault.model import Decision, Facts, Grant, Happening, View, Who, Whom
 from vault.preparing import REF, Preparer
 from vault.retention.rules import RuleSet
 from vault.schema import Schema
-from vault.standing import Standing, stand
+from vault.standing import Standing, demand_every_case, stand
 from vault.telemetry import logger
 
 __all__ = ["ANY_TIME", "CONTRACT_ENDED", "StoreSet", "Tenancy"]
@@ -41,6 +38,8 @@ CONTRACT_ENDED: Final = "contract_ended_on"
 
 _SCOPES: Final = 256
 """Sets of cases whose handles are remembered: a token may name hundreds, and each handle is a MAC."""
+_MINUTE: Final = 60 * 1_000_000
+"""µs: a day can only turn with a minute."""
 ANY_TIME: Final = 1 << 60
 """µs of leeway by which authenticity is judged apart from time, so that an expired token's use is logged."""
 
@@ -68,6 +67,7 @@ class Tenancy(Grounds):
         self._cache = TokenCache()
         self._scopes: dict[frozenset[str], frozenset[str]] = {}
         self.refused_unauthentic = 0
+        self._runs: tuple[Registry | None, int, bool] = (None, 0, True)
         self._started = False
         self._starting = threading.Lock()
 
@@ -121,12 +121,45 @@ class Tenancy(Grounds):
         """
         self._follow_policy(page.registry)
         standing = stand(page.registry, self.policy, grant, page.now)
-        if standing.grant.fields != grant.fields:
-            raise Denied(
-                "the agency's contract was changed meanwhile", code="contract_ended", remedy="ask again"
-            )
+        now, then = standing.grant, grant
+        if (now.fields, now.agency, now.principal) != (then.fields, then.agency, then.principal):
+            raise Denied("the agency or its contract has changed", code="contract_ended", remedy="ask again")
         page.admit(grant, spend=spend)
         return standing
+
+    def use_approval(
+        self,
+        page: Page,
+        request: str | None,
+        what: str,
+        about: Sequence[str],
+        *,
+        by: str,
+        purpose: str = "",
+        rows: int = 0,
+        in_parts: bool = False,
+    ) -> Request | None:
+        """Use up the approval that an act takes; None where the policy asks for none.
+
+        Args:
+            page: The page on which the act is entered.
+            request: The request's id, as given.
+            what: A table of the policy's `approvals`.
+            about: Exactly what is touched.
+            by: Who acts.
+            purpose: What they act for.
+            rows: How many records it lets out.
+            in_parts: Whether those are taken off what it allows, and the rest stays for an hour.
+
+        Raises:
+            Denied: `approval_required`.
+        """
+        found = demand_for(
+            page.registry, self.policy, request, what, about, by=by, now=page.now, purpose=purpose, rows=rows
+        )
+        if found is not None:
+            page.put(spent(found, page.now, rows if in_parts else 0))
+        return found
 
     def start(self) -> None:
         """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
@@ -190,8 +223,12 @@ class Tenancy(Grounds):
             raise
 
     @contextmanager
-    def acting(self, credential: Credential, action: str) -> Iterator[tuple[Grant, Page]]:
+    def acting(
+        self, credential: Credential, action: str, *, within: bool = False
+    ) -> Iterator[tuple[Grant, Page]]:
         """A page on which a caller acts: authentic, allowed, admitted; a refusal undoes it and is an entry.
+
+        `within` says that the act keeps to the cases that a token names; others take one that names none.
 
         Raises:
             Denied: Whoever asks may not, now.
@@ -199,11 +236,16 @@ class Tenancy(Grounds):
         grant = self.authenticate(credential)
         try:
             self.allow(grant, action)
+            if not within:
+                demand_every_case(grant)
             with self.journal.page() as page:
                 self.admit(page, grant)
                 yield grant, page
         except Denied as refusal:
             self.log_denied(grant, refusal.code)
+            raise
+        except NotFound:  # what one may ask of many ids in turn is an entry each time
+            self.log_denied(grant, "", outcome="not_found")
             raise
 
     def record_of(self, ident: str) -> str | None:
@@ -246,15 +288,24 @@ class Tenancy(Grounds):
         """
         if not self.policy.conditions(grant.role, grant.purpose):
             return None
+        now = self.clock()
         return Situation(
-            now=self.clock(),
+            now=now,
             state=facts.state,
             anchors=facts.anchors,
             case=case,
             region=self.config.settings.region,
-            contract=not self.contract_over(self.journal.recent(), self.today()),
+            contract=self._contract_runs(now),
             approved=approved,
         )
+
+    def _contract_runs(self, now: int) -> bool:
+        """Whether the contract under which the records are here runs, by the registry seen last."""
+        registry, minute = self.journal.recent(), now // _MINUTE
+        known = self._runs
+        if known[0] is not registry or known[1] != minute:
+            known = self._runs = (registry, minute, not self.contract_over(registry, today(now)))
+        return known[2]
 
     def decide(
         self,
@@ -301,12 +352,12 @@ class Tenancy(Grounds):
         if self.contract_over(registry, self.today()):
             raise Denied("the creditor's contract has ended", code="contract_ended")
 
-    def log_denied(self, grant: Grant, code: str, kind: str = "") -> None:
+    def log_denied(self, grant: Grant, code: str, kind: str = "", *, outcome: str = "denied") -> None:
         """One entry for a refusal that concerns no single record."""
         self.journal.log(
             Happening(
                 kind="deny",
-                who=self.who(grant, about=kind, outcome="denied", reason=code),
+                who=self.who(grant, about=kind, outcome=outcome, reason=code),
                 whom=Whom(ticket=grant.ticket),
             )
         )

@@ -152,8 +152,8 @@ class Writing:
             Denied: The token doesn't allow it.
             Tampered: A record is not what the vault wrote.
         """
-        with self._t.acting(credential, "import") as (grant, _):
-            pass
+        with self._t.acting(credential, "import") as (grant, page):
+            self._t.demand_contract(page.registry)
         with Report(report, {"compared": True, "unknown": list(export.unknown)}) as written:
             tally = Comparison(self._t.keys.handle_key, written)
             differed: set[str] = set()

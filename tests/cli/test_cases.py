@@ -92,6 +92,33 @@ def test_numbers_come_from_a_file_or_stdin(cv: Run, tmp_path: Path) -> None:
     assert cv("case", "open", "--file", tmp_path / "none", "--json").error["code"] == "invalid_file"
 
 
+def test_all_of_a_holder_are_taken_back_at_once(cv: Run) -> None:
+    """What an agency that ended or somebody who left still holds goes back without naming each case."""
+    cv("case", "open", "AJ00001", "AJ00002", "AJ-9")
+    cv("case", "assign", "AJ00001", "AJ00002", "--to", "first principal")
+    back = cv("case", "recall", "--holder", "first principal", "--reason", "left", "--json")
+    assert back.json == {"cases": 2, "changed": 2}
+    assert cv("case", "list", "--holder", "-", "--json").json["items"][0]["reason"] in {"left", "opened"}
+    assert cv("case", "recall", "--holder", "first principal", "--json").json == {"cases": 0, "changed": 0}
+    assert cv("case", "recall", "--holder", "nobody here", "--json").code == 4
+    assert cv("case", "recall", "AJ00001", "--holder", "first principal", "--json").code == 2
+
+
+def test_a_refused_read_says_what_to_do(cv: Run) -> None:
+    """Beside the code of each refused record stands what to do about it, in the locale's language."""
+    cv("case", "close", "AJ00001")
+    assert "the case desk opens or assigns it" in cv("read", "--ref", ONE).out
+    assert "请由案件管理员" in cv("read", "--ref", ONE, LC_ALL="zh_CN.UTF-8").out
+
+
+def test_a_list_speaks_the_locales_language(cv: Run) -> None:
+    """Titles and states are Chinese where the locale is; JSON stays as it is."""
+    cv("case", "open", "AJ00001")
+    shown = cv("case", "list", LC_ALL="zh_CN.UTF-8").out
+    assert all(word in shown for word in ("号码", "持有人", "优先级", "未结"))
+    assert cv("case", "list", "--json", LC_ALL="zh_CN.UTF-8").json["items"][0]["state"] == "open"
+
+
 def test_cases_of_imported_loans_are_opened(cv: Run) -> None:
     """Those that no case was opened for, all or a selection of them; a second time there are none."""
     cv("case", "close", "AJ00001")

@@ -58,6 +58,16 @@ def test_refusals_carry_their_reasons(summary: demo.Summary) -> None:
     assert summary.purged.unapproved == "approval_required"
 
 
+def test_closed_case_is_read_no_more(told: tuple[demo.Summary, str]) -> None:
+    """The agency reads its case masked while it is open; after the closing not, and the log shows both."""
+    worked = told[0].worked
+    assert worked.views == {"name": "MASKED", "phone": "MASKED"}
+    assert worked.refused == "case_closed"
+    assert worked.logged == ("read ok", "deny case_closed")
+    assert worked.case in told[1]
+    assert "The log has both: read ok, deny case_closed." in told[1]
+
+
 def test_forgery_was_caught_where_it_was_made(summary: demo.Summary) -> None:
     """Verification names the altered entry; the log of the demo itself is whole."""
     assert summary.caught == summary.forged == summary.receipt
@@ -86,9 +96,9 @@ def test_certificate_is_good_for_the_public_key(summary: demo.Summary) -> None:
 
 
 def test_story_tells_every_chapter(told: tuple[demo.Summary, str]) -> None:
-    """Nine chapters, each timed, the masked name but not what the importer refused."""
+    """Ten chapters, each timed, the masked name but not what the importer refused."""
     summary, story = told
-    assert [f"\n{n}. " in story for n in range(1, len(summary.seconds) + 1)] == [True] * 9
+    assert [f"\n{n}. " in story for n in range(1, len(summary.seconds) + 1)] == [True] * 10
     assert "field_denied" in story
     assert f"cvault --vault {summary.vault} --sandbox read {summary.borrower}" in story
 

@@ -43,6 +43,16 @@ def test_the_locale_decides(monkeypatch: pytest.MonkeyPatch, *, env: dict[str, s
     assert ("令牌" in messages.of_code("token_expired", "x")) is expected
 
 
+def test_a_chinese_hint_comes_before_the_english_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error's own remedy says more and isn't translated: both are shown, Chinese first."""
+    monkeypatch.setenv("LC_ALL", "C")
+    assert messages.hint("role_denied", "ask X") == "ask X"
+    assert messages.hint("role_denied", "") == messages.remedy("role_denied")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert messages.hint("role_denied", "ask X") == f"{messages.remedy('role_denied')}（ask X）"
+    assert messages.hint("invalid_day", "ask X") == "ask X"
+
+
 HINTED = (
     "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
     "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",

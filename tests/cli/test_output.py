@@ -30,6 +30,48 @@ def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]甲[/bold]" in capsys.readouterr().out
 
 
+IDENT = "p-017bz5x3q8a7ymrxx9khv7qes6"
+PEOPLE = ("principal", "name", "roles", "agency", "attested until", "added")
+SUN = (IDENT, "sun 孙", "agency_collector", "", "confidentiality 2027-11-24", "2026-11-24T00:19:06Z")
+
+
+def test_narrow_terminal_gets_a_block_for_each_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an id would be folded a row stands upright: the id in one piece, empty cells left out."""
+    monkeypatch.setenv("COLUMNS", "80")
+    Output(json=False).table(PEOPLE, [SUN, SUN], title="all")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    block = [f"principal       {IDENT}", "name            sun 孙", "roles           agency_collector"]
+    block += ["attested until  confidentiality 2027-11-24", "added           2026-11-24T00:19:06Z", ""]
+    assert lines == ["all", *block, *block]
+
+
+def test_table_stays_one_where_that_is_shorter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short id is kept in one piece by folding the other cells once, and twenty cases aren't 160 lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = ("number", "state", "holder", "priority", "opened", "changed", "reason")
+    at = "2026-11-24T00:20:56Z"
+    rows = [(f"AJ2600002{n}", "open", "恒信委外", 0, at, at, "agencies: assigned") for n in range(10, 30)]
+    Output(json=False).table(titles, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < len(rows) * len(titles)
+    assert all(any(row[0] in line for line in lines) for row in rows)
+
+
+def test_table_stays_one_where_ids_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other cells may be folded; what a row is known by may not."""
+    monkeypatch.setenv("COLUMNS", "150")
+    Output(json=False).table(PEOPLE, [SUN])
+    shown = capsys.readouterr().out
+    assert "┏" in shown
+    assert IDENT in shown
+
+
 def test_json_keeps_quiet_beside_its_document(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json notes are not printed and no bar is shown."""
     out = Output(json=True)

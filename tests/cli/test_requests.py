@@ -5,8 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from commands import Run
 from desk import Desk
+
+from vault.access.policy import Policy, default_text
+from vault.approvals import demand_for
+from vault.errors import Denied
+from vault.ledger.registry import Registry
+from vault.schema import builtin
 
 DPO = ("dpo", "administration")
 REMINDS = ("collector", "repayment_reminder")
@@ -18,6 +25,24 @@ def ids(desk: Desk, records: list[str]) -> Path:
     path = desk.folder / "ids.txt"
     path.write_text("\n".join(records) + "\n")
     return path
+
+
+SAYS = {
+    "handover": ("cvault handover request",),
+    "unseal": ("request open unseal", "--agency"),
+    "hold_release": ("request open hold_release", "--number", "--ids"),
+    "unrestrict": ("request open unrestrict", "--ids"),
+    "keys": ("request open keys", "--detail"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(SAYS))
+def test_the_refusal_names_the_command_that_asks(what: str) -> None:
+    """What lacks an approval says how to ask for it: a command there is, with the options that it demands."""
+    with pytest.raises(Denied) as refused:
+        demand_for(Registry(), Policy.load(default_text(), builtin()), None, what, (), by="p", now=0)
+    assert refused.value.remedy is not None
+    assert all(word in refused.value.remedy for word in SAYS[what])
 
 
 def test_a_policy_that_shows_more_waits_until_another_approves_it(desk: Desk) -> None:
@@ -33,12 +58,14 @@ def test_a_policy_that_shows_more_waits_until_another_approves_it(desk: Desk) ->
     assert (status["policy"], status["owed"]["policy_waiting"]) == (before, waits.json["waiting"])
     request = desk.ask("admin", "policy", "--file", file)
     assert desk("admin", "status").json["owed"]["waiting"] == [request]
+    assert request in desk("admin", "status").json["requests"]
     assert desk("admin", "approve", request).error["code"] == "approval_required"
     assert desk("admin", "policy", "apply").code == 3
     desk.approve("approver", request)
     applied = desk("admin", "policy", "apply")
     assert (applied.code, applied.json["policy"]) == (0, waits.json["waiting"])
     assert (applied.json["changed"], desk("admin", "policy", "apply").json["changed"]) == (True, False)
+    assert request not in desk("admin", "status").json["requests"], "it has served"
     assert desk("admin", "request", "show", request).json["state"] == "used"
     assert desk("admin", "status").json["owed"]["policy_waiting"] == ""
 
@@ -128,7 +155,7 @@ def test_granting_power_waits_for_a_yes_where_the_policy_says_so(desk: Desk) -> 
     legal = desk.person("legal")["principal"]
     assert desk("admin", "principal", "grant", legal, "dpo").code == 3
     assert desk("admin", "principal", "grant", legal, "case_desk").code == 0
-    request = desk.ask("admin", "power", "--name", "legal", "--role", "dpo")
+    request = desk.ask("admin", "power", "--name", legal, "--role", "dpo")
     desk.approve("dpo", request)
     granted = desk("admin", "principal", "grant", legal, "dpo", "--until", UNTIL, "--request", request)
     assert (granted.code, granted.json["until"]) == (0, {"dpo": UNTIL})

@@ -211,7 +211,10 @@ def test_who_handed_a_token_on_can_take_it_back(plain: Path, tmp_path: Path) -> 
     candidate.write_text(run("principal", "new", "--out", taker, "--json").out)
     wide = issue(plain, "collector", "collector", "repayment_reminder", tmp_path / "w", "--depth", 1)
     sent, taken = tmp_path / "sent", tmp_path / "taken"
-    assert run("token", "narrow", "--in", wide, "--for", candidate, "--out", sent).code == 0
+    said = run("token", "narrow", "--in", wide, "--for", candidate, "--out", sent)
+    assert (said.code, "Token until 20" in said.err) == (0, True)
+    early = run("find", "--vault", plain, "--field", "phone", "--json", "--token", sent, stdin=PHONE)
+    assert "cvault token accept" in early.error["remedy"], "it isn't accepted yet"
     assert run("token", "accept", "--in", sent, "--as", taker, "--out", taken).code == 0
     assert run("token", "revoke", "--vault", plain, "--in", sent, "--as", taker).code == 3
     giver = plain / "collector.principal"

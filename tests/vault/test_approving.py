@@ -86,6 +86,9 @@ def test_a_request_ends(plain: Made) -> None:
         with pytest.raises(Denied):
             granting.approve(approver, ended.id)
     assert [state(plain, r.id) for r in (first, second, third)] == ["refused", "refused", "expired"]
+    for asked in (first, third):
+        with pytest.raises(Denied):
+            granting.refuse(asking, asked.id, "rewriting who said no")
     stranger = person(plain, "c", "collector")
     fourth = granting.ask(asking, "unseal", ("p-x",), reason="r")
     with pytest.raises(Denied):

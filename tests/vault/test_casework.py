@@ -193,6 +193,15 @@ def test_cases_go_to_those_who_can_work_them(site: Site) -> None:
         room.cases(site.token("desk"), holder="nobody")
 
 
+def test_cases_of_somebody_disabled_are_found_by_name(site: Site) -> None:
+    """Whoever left may still hold cases, which are to be taken back: the list knows the name."""
+    room, granting = site.vault.casework(), site.vault.granting()
+    site.open(A)
+    room.assign(site.token("desk"), [A], "li", reason="x")
+    granting.disable(site.made.identity, site.ident("li"))
+    assert [case.number for case in room.cases(site.token("desk"), holder="li")] == [A]
+
+
 def test_only_open_cases_are_assigned_or_recalled_all_or_none(site: Site) -> None:
     """One closed or unknown case among them undoes the whole chunk."""
     room, desk = site.vault.casework(), site.token("desk")

@@ -135,6 +135,7 @@ def test_cases_that_nobody_works() -> None:
         ("cases_of_stopped_agency", "p-w", "2"),
         ("cases_stranded", "p-gone", "3"),
     }
+    assert all(f"case recall --holder {f.about} " in f.command for f in said)
 
 
 @pytest.mark.parametrize(

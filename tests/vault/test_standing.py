@@ -292,13 +292,13 @@ def test_nobody_stands_who_is_not_registered(site: Site) -> None:
 def test_a_broken_glass_stands_in_for_a_role_while_it_lasts(site: Site) -> None:
     """For its own token, person and role alone, up to its end."""
     rows = Rows(site)
-    rows.change(roles=("auditor",))
+    rows.grant = msgspec.structs.replace(rows.grant, role="legal", purpose="legal_action")
     assert rows.code() == "role_denied"
     glass = Glass(
-        id=rows.grant.links[0].digest.hex(), principal=rows.grant.principal, role="collector",
-        purpose="repayment_reminder", reason="outage", since=NOW, until=NOW + HOUR, due=NOW + DAY,
+        id=rows.grant.links[0].digest.hex(), principal=rows.grant.principal, role="legal",
+        purpose="legal_action", reason="outage", since=NOW, until=NOW + HOUR, due=NOW + DAY,
     )  # fmt: skip
-    for other in ({"principal": "p-x"}, {"role": "legal"}, {"id": "00" * 32}):
+    for other in ({"principal": "p-x"}, {"role": "dpo"}, {"id": "00" * 32}, {"justified": False}):
         rows.registry.drop(Glass, glass.id)
         rows.put(msgspec.structs.replace(glass, **other))
         assert rows.code() == "role_denied"

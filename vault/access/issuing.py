@@ -66,8 +66,7 @@ def issue(  # noqa: PLR0913 one argument per claim: the order page of a token
             raise _widened(claim, f"must hold 1 to {links.TEXT_LIMIT} characters")
     _no_more("actions", limits.actions, actions)
     _no_more("aud", limits.audience, AUDIENCES)
-    depth = limits.depth or 0
-    if not 0 <= depth <= MAX_DEPTH:
+    if not 0 <= (limits.depth or 0) <= MAX_DEPTH:
         raise _widened("dlg", f"at most {MAX_DEPTH} delegations can follow")
     claims = Access(
         iss=origin,
@@ -213,7 +212,12 @@ def _refuse_wider(chain: Grant, limits: Limits, expires: int) -> None:
     if least is not None and limits.max_uses is not None and limits.max_uses > least:
         raise _widened("max_uses", "more uses than the token has")
     if chain.depth == 0 or (limits.depth or 0) not in range(chain.depth):
-        raise _widened("dlg", "the token may not be delegated that far")
+        raise Invalid(
+            "the token may not be delegated that far",
+            code="invalid_limits",
+            field="dlg",
+            remedy="have one issued that may be: cvault token issue --depth N; each narrowing takes one off",
+        )
     if expires > chain.expires:
         raise _widened("exp", "later than the token's own end")
 

@@ -339,7 +339,7 @@ def _conditions(file: PolicyFile, purpose: str) -> dict[str, Condition]:
 
 def _cell(grants: list[GrantSpec], known: dict[str, Condition], *, consent: bool) -> Cell:
     """Grants add up in what they show and do; in what they demand (cases, caps) the stricter stands."""
-    used = {name for grant in grants if grant.kinds for name in grant.when}
+    used = {name for grant in grants if grant.kinds or "reach" in grant.actions for name in grant.when}
     conditions = ([CONSENT_CONDITION] if consent else []) + [known[name] for name in known if name in used]
     bits = {condition.name: 1 << n for n, condition in reversed(list(enumerate(conditions)))}
     ways: dict[tuple[str, str], list[Way]] = {}

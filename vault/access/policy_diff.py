@@ -43,6 +43,7 @@ def _pair(who: str, purpose: str, before: Cell | None, after: Cell | None) -> It
         *_views(was, now),
         *_terms(was, now),
         *_actions(was, now),
+        *_reach(was, now),
         *_caps(was, now),
         *_bound(before, after),
     ):
@@ -171,6 +172,16 @@ def _actions(before: Cell, after: Cell) -> Iterator[tuple[str, bool]]:
         yield f"may {action}", True
     for action in sorted(before.actions - after.actions):
         yield f"may no longer {action}", False
+
+
+def _reach(before: Cell, after: Cell) -> Iterator[tuple[str, bool]]:
+    """Who may be reached hangs on every condition of the cell, whatever is shown of them."""
+    if "reach" not in before.actions & after.actions:
+        return
+    for less, more, verb in ((before, after, "no longer"), (after, before, "now")):
+        for condition in less.conditions:
+            if not any(other.implies(condition) for other in more.conditions):
+                yield f"reach {verb} asks for {condition.name} ({condition.terms})", less is before
 
 
 def _caps(before: Cell, after: Cell) -> Iterator[tuple[str, bool]]:

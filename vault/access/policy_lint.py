@@ -209,12 +209,13 @@ def _agency(policy: Policy) -> Iterator[Finding]:
 
 def _conditions(policy: Policy) -> Iterator[Finding]:
     """A condition that nothing asks for protects nothing, and neither does a date that none looks at."""
-    used = {name for grant in policy.file.grants if grant.kinds for name in grant.when}
+    asking = [grant for grant in policy.file.grants if grant.kinds or "reach" in grant.actions]
+    used = {name for grant in asking for name in grant.when}
     for name in policy.file.conditions:
         if name not in used:
             yield _warning(f"conditions.{name}", "no grant asks for it", "add it to a grant's `when`")
     for grant in policy.file.grants:
-        if grant.when and not grant.kinds:
+        if grant.when and grant not in asking:
             yield _warning(f"grants.{grant.id}", "asks for conditions and shows nothing", "remove `when`")
     asked: dict[str, set[str]] = {}
     for role, purpose, _ in _cells(policy):

@@ -104,7 +104,11 @@ def check_holder(verified: Verified, key: Signer | None) -> None:
         Denied: `token_invalid`: the token was handed on or stolen without its key, or isn't accepted yet.
     """
     if key is None or key.public != verified.holder:
-        raise refused("the key is not the token's")
+        raise Denied(
+            "token: the key is not the token's",
+            code="token_invalid",
+            remedy="narrowed for you, it takes your own key: cvault token accept; else ask for a new token",
+        )
 
 
 class TokenCache:

@@ -168,6 +168,14 @@ KINDS: Final[dict[str, type[Word]]] = {
     "book": BookInForce,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
+_LISTED: Final = {
+    "principal": "give the id, not the name: cvault principal list, or cvault agency list, shows it",
+    "engagement": "the agency has no contract on record: cvault agency contract",
+    "request": "cvault request list shows the ids",
+    "glass": "cvault glass list shows the ids",
+    "handover": "cvault handover list shows the ids",
+}
+"""Where the ids of rows are found that people name; of records a refusal says no more than of any other."""
 
 
 class Registry:
@@ -220,7 +228,7 @@ class Registry:
         """
         found = self.find(word, ident)
         if found is None:
-            raise NotFound(f"no such {_NAMES[word]}")
+            raise NotFound(f"no such {_NAMES[word]}", remedy=_LISTED.get(_NAMES[word], ""))
         return found
 
     def all(self, word: type[W]) -> list[W]:

@@ -135,6 +135,13 @@ def test_a_link_names_one_key(names: dict[str, Any]) -> None:
         narrow(made(Limits(depth=1)), Limits(), now_us=NOW, jti=bytes(16), **names)
 
 
+def test_a_token_that_may_not_be_narrowed_says_how_one_is_had() -> None:
+    """Without a depth nothing can be handed on; the remedy names the option that gives it one."""
+    with pytest.raises(Invalid) as refused:
+        narrow(made(Limits()), Limits(), now_us=NOW, jti=bytes(16), holder=key(3))
+    assert (refused.value.field, "--depth" in str(refused.value.remedy)) == ("dlg", True)
+
+
 @pytest.mark.parametrize("ticket", ["T" * 257, "a\nb", "\u202eT", "\x00", "\u200b"])
 def test_tickets_are_read_by_people(ticket: str) -> None:
     """A reason that is overlong, or holds what a reader can't see, is refused at both doors."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from policykit import DEFAULT, SCHEMA, SMALL, grant, load, situation
 
 from vault.access.conditions import ConditionSpec, Situation, instant
-from vault.access.policy import Policy, sandbox_text
+from vault.access.policy import Policy, default_text, sandbox_text
 from vault.access.policy_diff import diff, widened
 from vault.access.policy_file import Assessment, GrantSpec, KindViews, PolicyFile, PurposeSpec, RoleSpec
 from vault.access.policy_names import check_names
@@ -300,3 +300,26 @@ def test_nothing_that_widens_goes_unsaid(pair: tuple[Policy, Policy]) -> None:
         assert any("borrower.phone" in change.sentence for change in said)
         assert "legal_action" in widened(old, new)
     assert diff(old, old) == []
+
+
+def test_who_is_reached_hangs_on_conditions_though_nothing_is_shown() -> None:
+    """To show a dialer less, and with it ask for fewer conditions before a number is given, is a widening."""
+    old = default_text()
+    at = old.index('id = "dialer-places-calls"')
+    end = old.index("[[grants]]", at)
+    less = old[:at] + old[at:end].replace('[grants.kinds.borrower]\nmasked = ["name"]\n', "") + old[end:]
+    said = [c.sentence for c in diff(load(old), load(less)) if c.widening]
+    assert "dialer + phone_collection: reach no longer asks for alive (not_deceased)" in said
+    assert not [c for c in diff(load(less), load(old)) if c.widening and "reach" in c.sentence]
+
+
+def test_a_condition_of_a_grant_that_reaches_counts() -> None:
+    """A grant that shows nothing and gives numbers is bound by what its `when` says."""
+    text = default_text()
+    at = text.index('id = "reach-gives-a-number"')
+    bound = text[:at] + text[at:].replace(
+        'actions = ["reach"]', 'actions = ["reach"]\nwhen = ["contract"]', 1
+    )
+    names = [condition.name for condition in load(bound).conditions("dialer", "phone_collection")]
+    assert "contract" in names
+    assert "contract" not in [c.name for c in load(text).conditions("dialer", "phone_collection")]

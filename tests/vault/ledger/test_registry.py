@@ -56,5 +56,6 @@ def test_rows_read_back() -> None:
     again = Registry([row])
     assert again.all(Principal) == [principal()]
     assert again.find(Revocation, "p-1") is None
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as missing:
         again.get(Principal, "p-9")
+    assert "cvault principal list" in missing.value.remedy
