@@ -78,6 +78,8 @@ class Gate:
             Denied: `approval_required`.
         """
         shown = sum(item.error is None for item in items)
+        if not shown:
+            return  # nothing leaves: neither the day's number nor an approval is touched
         if request is not None:
             self._spend(page, grant, request, items, shown)
         else:

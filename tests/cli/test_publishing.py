@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -91,3 +92,17 @@ def test_what_cannot_be_published_is_refused(elsewhere: tuple[str, Path], tmp_pa
     assert (tmp_path / "page.md").read_text() == "mine"
     assert run(*at, tmp_path / "page.md", "--force").code == 0
     assert (tmp_path / "page.md").read_text("utf-8").startswith("# ")
+
+
+def test_agencies_under_contract_stand_as_recipients(sandbox: Path, tmp_path: Path) -> None:
+    """For the purposes of a contract that runs, and for no others."""
+    at = ("--vault", sandbox, "--sandbox", "--json")
+    add = ("principal", "add", "--name", "青松", "--sort", "agency", "--role", "agency_collector")
+    agency = run(*add, "--out", tmp_path / "a.principal", *at).json["principal"]
+    contract = ("agency", "contract", agency, "--reference", "HT-1", "--purposes", "phone_collection")
+    assert run(*contract, "--starts", "2020-01-01", "--ends", "2999-01-01", *at).code == 0
+    assert run("policy", "publish", "--out", tmp_path / "p.json", *at).code == 0
+    rows = json.loads((tmp_path / "p.json").read_text("utf-8"))["purposes"]
+    assert {row["purpose"]: row["recipients"] for row in rows if row["recipients"]} == {
+        "phone_collection": ["青松"]
+    }

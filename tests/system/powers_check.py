@@ -12,6 +12,7 @@ from system.powers_oracle import Ask, Held, Oracle, Token, day_of
 from system.powers_world import CASES, World
 
 from vault.access.tokens import Credential
+from vault.approvals import HOUR
 from vault.auditing import Question
 from vault.errors import Denied, Invalid, VaultError
 from vault.model import REASONS, ItemError, Shown, View
@@ -114,7 +115,7 @@ def _fits(oracle: Oracle, asked: Asked, shown: list[str]) -> bool:
     bulk = asked.ask is not None and asked.ask.what == "bulk_read"
     if bulk and asked.ask is not None:
         mine = asked.ask.by == oracle.actor(asked.token).id and asked.ask.purpose == asked.token.purpose
-        return mine and oracle.counts(asked.ask, asked.now) and asked.ask.rows >= len(shown)
+        return mine and oracle.counts(asked.ask, asked.now) and asked.ask.rows - asked.ask.spent >= len(shown)
     return oracle.covers(asked.token, asked.ids, asked.ask, asked.now)
 
 
@@ -168,7 +169,13 @@ def _count(oracle: Oracle, asked: Asked, shown: dict[str, Shown], *, denied: boo
         needed = any(not _plain(oracle, asked, ident) for ident in shown)
     approved = asked.ask is not None and needed
     if asked.ask is not None:
-        asked.ask.used |= approved
+        if asked.ask.what == "bulk_read":  # an allowance is spent in parts, within the hour of the first
+            if not asked.ask.spent:
+                asked.ask.ends = min(asked.ask.ends, asked.now + HOUR)
+            asked.ask.spent += len(shown)
+            asked.ask.used |= asked.ask.spent >= asked.ask.rows
+        else:
+            asked.ask.used |= approved
         asked.ask.spoilt = True
         MET[f"used {asked.ask.what}"] += approved
     seen += [(ident, approved) for ident in shown]

@@ -130,6 +130,7 @@ class Ask:
     yes: list[str] = field(default_factory=list)
     refused: bool = False
     used: bool = False
+    spent: int = 0
     spoilt: bool = False
 
 
@@ -342,7 +343,8 @@ class Oracle:
         before = self.seen.get((self.actor(token).id, token.purpose, day_of(now)), [])
         good = ask is not None and ask.what == "bulk_read" and self.counts(ask, now)
         if ask is not None and good:
-            good = (ask.by, ask.purpose) == (self.actor(token).id, token.purpose) and ask.rows >= len(shown)
+            good = (ask.by, ask.purpose) == (self.actor(token).id, token.purpose)
+            good = good and ask.rows - ask.spent >= len(shown)
         # Records or readings of them, with those under an approval or without: the words leave it open.
         fewest = {record for record, approved in before if not approved}
         return len(before) + len(shown) <= most or good, len({*fewest, *shown}) <= most or good
