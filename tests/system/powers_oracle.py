@@ -181,11 +181,12 @@ class Oracle:
     # --- approvals ------------------------------------------------------------------------------------
 
     def may_approve(self, ask: Ask, who: str, now: int) -> bool:
-        """Whether somebody's yes counts: another person, of the house, enabled, in the role itself."""
+        """Whether a yes counts: of another person (no service), of the house, enabled, in the role itself."""
         person, asker = self.people[who], self.people[ask.by]
         same = who == ask.by or bool(person.staff and person.staff == asker.staff)
         held = any(person.holds(role, day_of(now)) for role in ask.of)
-        return not (person.disabled or person.agency or same) and held and person.key_by != ask.by
+        human = person.sort == "person" and not (person.disabled or person.agency or same)
+        return human and held and person.key_by != ask.by
 
     def alive(self, ask: Ask, now: int) -> bool:
         """Whether a request can still be answered and used."""
