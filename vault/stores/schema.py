@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 from sqlalchemy import literal_column as literal
 
-HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0003"}
+HEADS: Final = {"records": "0001", "keys": "0001", "index": "0001", "ledger": "0004"}
 """The newest migration of each store; a test holds it against vault/stores/migrations."""
 
 records, keys, index, ledger = MetaData(), MetaData(), MetaData(), MetaData()
@@ -105,6 +105,15 @@ entries = _table(
     Index("entries_kind", "tenant", "kind", "idx"),
     Index("entries_t", "tenant", "t"),
 )  # fmt: skip
+Index(
+    "entries_clear", entries.c.tenant, entries.c.about, entries.c.idx,
+    sqlite_where=entries.c.clear != literal("0"), postgresql_where=entries.c.clear != literal("0"),
+)  # fmt: skip
+Index(
+    "entries_refused", entries.c.tenant, entries.c.reason, entries.c.idx,
+    sqlite_where=entries.c.outcome != literal("'ok'"),
+    postgresql_where=entries.c.outcome != literal("'ok'"),
+)  # fmt: skip
 bodies = _table(ledger, "bodies", "tenant idx:int sealed:bytes", "tenant idx")
 tiles = _table(ledger, "tiles", "tenant level:int tile:int hashes:bytes", "tenant level tile")
 checkpoints = _table(ledger, "checkpoints", "tenant size:int note", "tenant size")
@@ -112,8 +121,9 @@ counters = _table(ledger, "counters", "tenant handle:bytes n:int", "tenant handl
 nodes = _table(ledger, "nodes", "tenant node n:int", "tenant node")
 uses = _table(ledger, "uses", "tenant link:bytes used:int", "tenant link")
 lookups = _table(
-    ledger, "lookups", "tenant handle:bytes day field digest:bytes", "tenant handle day field digest"
-)
+    ledger, "lookups", "tenant handle:bytes day field digest:bytes", "tenant handle day field digest",
+    Index("lookups_value", "tenant", "field", "digest"),
+)  # fmt: skip
 tombstones = _table(ledger, "tombstones", "tenant record plan idx:int", "tenant record")
 registry = _table(ledger, "registry", "tenant kind id body:bytes", "tenant kind id")
 plan_items = _table(
@@ -133,3 +143,15 @@ reaches = _table(
     Index("reaches_debtor", "tenant", "day", "debtor"),
     Index("reaches_number", "tenant", "day", "number"),
 )  # fmt: skip
+cosignatures = _table(
+    ledger, "cosignatures", "tenant size:int witness line t:int", "tenant size witness"
+)  # fmt: skip
+stamps = _table(ledger, "stamps", "tenant size:int authority token:bytes t:int", "tenant size authority")
+tallies = _table(
+    ledger, "tallies",
+    "tenant hour:int actor role purpose kind about outcome reason view:int n:int",
+    "tenant hour actor role purpose kind about outcome reason view",
+)  # fmt: skip
+tallied = _table(ledger, "tallied", "tenant upto:int", "tenant")
+marks = _table(ledger, "marks", "tenant mark idx:int", "tenant mark idx")
+seen = _table(ledger, "seen", "tenant span:int handle:bytes", "tenant span handle")
