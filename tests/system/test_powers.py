@@ -370,6 +370,8 @@ REACHABLE: Final = {
     "attestation_expired", "case_closed", "consent_withdrawn", "delegation_denied",
 }  # fmt: skip
 """Reasons that a read can be refused for here."""
+ROUNDS: Final = 5
+"""Rounds of histories at most: one meets all the reasons but one or two of the rare ones."""
 
 
 @pytest.mark.nightly
@@ -377,8 +379,12 @@ REACHABLE: Final = {
 def test_long_histories_meet_every_reason() -> None:
     """Nothing forbidden is seen in long histories, and each reason to refuse was met on the way."""
     MET.clear()
-    run_state_machine_as_test(LongMachine, settings=_long)
-    met = {key.rpartition(" ")[2] for key in MET if key.startswith(("refused ", "item "))}
+    met: set[str] = set()
+    for _ in range(ROUNDS):
+        run_state_machine_as_test(LongMachine, settings=_long)
+        met = {key.rpartition(" ")[2] for key in MET if key.startswith(("refused ", "item "))}
+        if met >= REACHABLE:
+            break
     assert met >= REACHABLE, (REACHABLE - met, MET)
     assert min(MET[f"shown by {action}"] for action in ("read", "find", "list")) > 0
     assert min(MET["used minors"], MET["used bulk_read"]) > 0
