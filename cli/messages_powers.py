@@ -119,6 +119,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "须由 {quorum} 名 {of} 批准：cvault approve {request} --as FILE",
     ),
     "request.refused": ("{request} is refused.", "申请 {request} 已被拒绝。"),
+    "request.same": (
+        "{request} asks for exactly this. Approve it with: cvault approve {request}",
+        "申请 {request} 的内容与所给完全一致。批准请执行 cvault approve {request}",
+    ),
+    "request.other": (
+        "{request} asks for something else than this: don't approve it before you know why",
+        "申请 {request} 的内容与所给不一致：查明原因之前请勿批准",
+    ),
     "request.state.waiting": ("waiting", "待批准"),
     "request.state.approved": ("approved", "已批准"),
     "request.state.refused": ("refused", "已拒绝"),

@@ -1,4 +1,4 @@
-"""Commands about what needs another person's yes: request open, list, show, refuse (four eyes)."""
+"""Commands about what needs another person's yes: request open, list, show, check, refuse (four eyes)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import typer
 from cli import messages, parsing
 from cli.context import Call, command
 from cli.output import Alarm
-from vault.errors import Invalid, NotFound
+from vault.errors import Denied, Invalid, NotFound
 
 if TYPE_CHECKING:
     from vault.approving import RequestView
     from vault.tenancy import Tenancy
+    from vault.vault import Vault
 
 _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "bulk_read": ("rows", "purpose"),
@@ -37,6 +38,13 @@ _HOUR: Final = 3600 * 1_000_000
 
 What = Annotated[str, typer.Argument(metavar="WHAT", help=", ".join(_NEEDS))]
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
+Ids = Annotated[Path | None, typer.Option("--ids", metavar="FILE", help="One record id a line; - is stdin.")]
+File = Annotated[Path | None, typer.Option("--file", help="policy: the file to put in force.")]
+Number = Annotated[str | None, typer.Option("--number", help="hold_release: the order's number.")]
+Agency = Annotated[str | None, typer.Option("--agency", help="unseal: the agency's id.")]
+Name = Annotated[str | None, typer.Option("--name", help="power: a new name, an id, or 'key of ID'.")]
+Role = Annotated[list[str] | None, typer.Option("--role", help="power: a role; repeatable.")]
+Detail = Annotated[str | None, typer.Option("--detail", help="keys: e.g. 'export masked'.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is in the log, so no personal data.")]
 
 
@@ -45,6 +53,7 @@ def register(app: typer.Typer) -> None:
     command(app, "open")(open_)
     command(app, "list")(list_)
     command(app, "show")(show)
+    command(app, "check")(check)
     command(app, "refuse")(refuse)
 
 
@@ -53,19 +62,15 @@ def open_(
     what: What,
     *,
     reason: Reason,
-    ids: Annotated[
-        Path | None, typer.Option("--ids", metavar="FILE", help="One record id a line; - is stdin.")
-    ] = None,
+    ids: Ids = None,
     rows: Annotated[int | None, typer.Option("--rows", min=1, help="bulk_read: how many records.")] = None,
     purpose: Annotated[str | None, typer.Option("--purpose", help="The purpose it is used for.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="policy: the file to put in force.")] = None,
-    number: Annotated[str | None, typer.Option("--number", help="hold_release: the order's number.")] = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="unseal: the agency's id.")] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="power: a new name, an id, or 'key of ID'.")
-    ] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", help="power: a role; repeatable.")] = None,
-    detail: Annotated[str | None, typer.Option("--detail", help="keys: e.g. 'export masked'.")] = None,
+    file: File = None,
+    number: Number = None,
+    agency: Agency = None,
+    name: Name = None,
+    role: Role = None,
+    detail: Detail = None,
 ) -> None:
     """Ask for something that needs another person's yes."""
     given: dict[str, Any] = {
@@ -222,15 +227,49 @@ def _left(span: int) -> str:
 def show(call: Call, request: Id) -> None:
     """Show one request: who asks for what, who may approve it, who has."""
     with call.open() as vault:
-        found = vault.granting(call.tenant).requests(call.identity(vault))
-        view = next((view for view in found if view.request.id == request), None)
-        if view is None:
-            raise NotFound("no such request")
+        view = _found(call, vault, request)
         said = _item(vault.tenancy(call.tenant), view)
     if call.out.json:
         call.out.document(said)
     else:
         call.out.table(("", ""), [(name, _said(value)) for name, value in said.items()])
+
+
+def _found(call: Call, vault: Vault, request: str) -> RequestView:
+    views = vault.granting(call.tenant).requests(call.identity(vault))
+    found = next((view for view in views if view.request.id == request), None)
+    if found is None:
+        raise NotFound("no such request")
+    return found
+
+
+def check(
+    call: Call,
+    request: Id,
+    *,
+    ids: Ids = None,
+    file: File = None,
+    number: Number = None,
+    agency: Agency = None,
+    name: Name = None,
+    role: Role = None,
+    detail: Detail = None,
+) -> int:
+    """Compare a request with what one was told it touches, before saying yes: its digest is that or not."""
+    from vault.approvals import digest_of
+
+    given: dict[str, Any] = {
+        "ids": ids, "file": file, "number": number, "agency": agency, "name": name, "role": role,
+        "detail": detail,
+    }  # fmt: skip
+    with call.open() as vault:
+        found = _found(call, vault, request).request
+    _demand_fit(found.what, given | {n: True for n in ("rows", "purpose") if n in _NEEDS.get(found.what, ())})
+    same = digest_of(found.what, _about(call, found.what, given)) == found.digest
+    if call.out.json:
+        call.out.document({"request": found.id, "what": found.what, "same": same, "digest": found.digest})
+    call.out.note("request.same" if same else "request.other", request=found.id, what=found.what)
+    return 0 if same else Denied.exit_code
 
 
 def _said(value: Any) -> str:

@@ -105,6 +105,27 @@ def test_a_hold_is_released_with_anothers_yes_to_exactly_these_records(desk: Des
     assert desk("dpo", *asked, *records, token=DPO).error["code"] == "approval_required"
 
 
+def test_who_approves_compares_the_request_with_what_they_were_told(desk: Desk) -> None:
+    """`check` gives 0 for exactly what the request touches, 3 for anything else, and 2 for stray options."""
+    one, two = records = desk.borrowers()
+    named = ("--number", "（2026）法0001")
+    request = desk.ask("dpo", "hold_release", *named, "--ids", ids(desk, records))
+    check = ("request", "check", request)
+    same = desk("approver", *check, *named, "--ids", ids(desk, [two, one]))
+    assert (same.code, same.json["same"], same.json["what"]) == (0, True, "hold_release")
+    assert desk("approver", *check, *named, "--ids", ids(desk, [one])).code == 3
+    other = desk("approver", *check, "--number", "（2026）法0002", "--ids", ids(desk, records))
+    assert (other.code, other.json["same"]) == (3, False)
+    assert desk("approver", *check, *named, "--ids", ids(desk, records), "--role", "legal").code == 2
+    assert desk("approver", "request", "check", "req-unknown", *named).code == 4
+
+
+def test_rows_need_nothing_to_compare(desk: Desk) -> None:
+    """A bulk allowance names no records: its request says all of it."""
+    request = desk.ask("dpo", "bulk_read", "--rows", "500", "--purpose", "administration")
+    assert desk("approver", "request", "check", request).code == 0
+
+
 def test_ids_of_a_request_may_come_on_stdin(desk: Desk) -> None:
     """`--ids -` reads them; none at all is 2."""
     one, _ = desk.borrowers()
