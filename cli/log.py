@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli import parsing
+from cli import log_prune, parsing
 from cli.context import Call, command
 from cli.options import LARGEST
 from cli.output import Output
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     command(app, "vkey")(vkey)
     command(app, "export", chooses=True)(export)
     command(app, "receipt")(receipt)
+    log_prune.register(app)
 
 
 def list_(

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
+from vault.pruning import Pruning
 from vault.tenancy import Tenancy
 
 __all__ = ["Auditing", "Checked", "Line", "Question"]
 
 
-class Auditing(Inquiring, Proving):
+class Auditing(Inquiring, Proving, Pruning):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         Inquiring.__init__(self, tenancy)
+        Pruning.__init__(self, tenancy)
         Proving.__init__(self, tenancy)

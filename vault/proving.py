@@ -19,6 +19,7 @@ from vault.ledger.note import VKey
 from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier, inclusion_path
 from vault.model import Happening, Who, Whom, Word
+from vault.pruning import demand_kept, floor_of
 from vault.stores.ledger import LedgerStore
 from vault.stores.rows import EntryRow
 from vault.tenancy import Tenancy
@@ -89,16 +90,18 @@ class Proving:
         head = self._t.stores.ledger.head(self._t.name)
         if head is None:
             raise Tampered("the access log has no head", index=0)
+        floor = floor_of(self._t.journal.registry())
         found = walking.verify(
-            self._rows(head.size),
+            self._rows(floor.entries, head.size),
             head_size=head.size,
             head_root=Frontier.from_bytes(head.size, head.edge).root(),
             checkpoints=checkpoints,
             vkey=self.vkey,
+            start=Hashes(self._source, head.size).frontier(floor.entries),
             progress=progress,
         )
         self._refuse_beyond(head.size)
-        self._refuse_bodiless(head.size)
+        self._refuse_bodiless(floor.bodies, head.size)
         self._t.journal.checked(head, known)
         self._t.journal.registry()
         self._t.journal.check_cases()
@@ -118,19 +121,18 @@ class Proving:
         if beyond and (head is None or head.size <= size):
             raise Tampered("there are entries beyond the log's head", index=size)
 
-    def _refuse_bodiless(self, size: int) -> None:
-        """Every entry has its body until a rule lets bodies go; none does yet."""
+    def _refuse_bodiless(self, first: int, size: int) -> None:
+        """Every entry has its body but those before `first`, whose bodies a rule has let go."""
         store = self._t.stores.ledger
-        if store.count_bodies(self._t.name, size) == size:
+        if store.count_bodies(self._t.name, size) - store.count_bodies(self._t.name, first) == size - first:
             return
-        for start in range(0, size, PAGE):
+        for start in range(first, size, PAGE):
             wanted = range(start, min(start + PAGE, size))
             missing = sorted(set(wanted) - store.bodies(self._t.name, wanted).keys())
             if missing:
                 raise Tampered("an entry's body is missing", index=missing[0])
 
-    def _rows(self, size: int) -> Iterator[walking.Row]:
-        start = 0
+    def _rows(self, start: int, size: int) -> Iterator[walking.Row]:
         while start < size and (
             rows := self._t.stores.ledger.entries(self._t.name, start, min(PAGE, size - start))
         ):
@@ -156,13 +158,14 @@ class Proving:
         """A C2SP `tlog-proof` that an entry stands in the log; checkable with the public key alone.
 
         Raises:
-            NotFound: No entry has this index.
+            NotFound: No entry has this index, or it went when its rule said so.
             Tampered: The stored tiles or the stub are not the log's, so that the proof would not hold.
         """
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         if not 0 <= index < size:
             raise NotFound
+        demand_kept(self._t.journal.registry(), index)
         path = inclusion_path(index, size, Hashes(self._source, size).node)
         text = proof.make(index, path, note)
         proof.check(text, self.stub(index), self.vkey)
@@ -185,7 +188,8 @@ class Proving:
             page.add(Happening(kind="export", who=self._t.who(grant), whom=Whom(detail="tiles")))
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
-        return export(directory, self._source, size, note)
+        floor = floor_of(self._t.journal.registry())
+        return export(directory, self._source, size, note, floor.entries)
 
 
 def _who(row: EntryRow) -> Who:

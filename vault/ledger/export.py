@@ -24,7 +24,7 @@ from vault.ledger.tiles import (
 from vault.merkle import leaf_hash
 
 
-def export(directory: Path, source: TileSource, size: int, checkpoint_note: str) -> int:
+def export(directory: Path, source: TileSource, size: int, checkpoint_note: str, minimum: int = 0) -> int:
     """Write, or bring up to date, the files of a log; the checkpoint last.
 
     Each file appears whole or not at all. Complete tiles and bundles that an earlier export left are kept,
@@ -36,6 +36,8 @@ def export(directory: Path, source: TileSource, size: int, checkpoint_note: str)
         source: The log.
         size: The checkpoint's size.
         checkpoint_note: The signed checkpoint, verbatim.
+        minimum: The entries before it were let go by rule; a multiple of 256. Their bundles are left out, and
+            of level 0 the tiles under complete ones of level 1 (c2sp.org/tlog-tiles, "Pruning").
 
     Returns:
         The number of files written, the checkpoint among them.
@@ -52,7 +54,7 @@ def export(directory: Path, source: TileSource, size: int, checkpoint_note: str)
     try:
         kept = _kept(directory, cp, hashes)
         written = 0
-        for path, data in _files(directory, source, hashes, kept):
+        for path, data in _files(directory, source, hashes, kept, minimum):
             _write(path, data)
             written += 1
         _write(directory / "checkpoint", checkpoint_note.encode())
@@ -82,18 +84,20 @@ def _kept(directory: Path, cp: Checkpoint, hashes: Hashes) -> int:
     return old.size
 
 
-def _files(directory: Path, source: TileSource, hashes: Hashes, kept: int) -> Iterator[tuple[Path, bytes]]:
+def _files(
+    directory: Path, source: TileSource, hashes: Hashes, kept: int, minimum: int
+) -> Iterator[tuple[Path, bytes]]:
     """Each file to write, made one at a time."""
-    level = 0
+    level, first = 0, minimum // (WIDTH * WIDTH) * WIDTH
     while count := hashes.size >> level * HEIGHT:
         done = kept >> (level + 1) * HEIGHT
-        for index in range((count + WIDTH - 1) // WIDTH):
+        for index in range(0 if level else first, (count + WIDTH - 1) // WIDTH):
             width = min(WIDTH, count - index * WIDTH)
             path = directory / tile_path(level, index, width)
             if not (index < done and path.exists()):
                 yield path, _checked_tile(hashes, level, index)
             path = directory / entries_path(index, width)
-            if level == 0 and not (index < done and path.exists()):
+            if level == 0 and index >= minimum // WIDTH and not (index < done and path.exists()):
                 yield path, _checked_bundle(source, hashes, index, width)
         level += 1
 

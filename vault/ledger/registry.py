@@ -34,6 +34,7 @@ __all__ = [
     "Engagement",
     "Glass",
     "Handover",
+    "LogFloor",
     "Plan",
     "PolicyInForce",
     "Principal",
@@ -124,6 +125,24 @@ class SchemaInForce(Word):
     waiting: tuple[str, ...] = ()
 
 
+class LogFloor(Word):
+    """How far the log's retention has come; what lies below is gone by rule, and anything else is missing.
+
+    Attributes:
+        id: `log`.
+        bodies: Entries before this index have no body.
+        entries: Those before this one have neither stub nor open columns; a multiple of 256.
+        tagged: How many of those had a tag: what the balance can no longer count.
+        rule: The rule by which the newest of them went.
+    """
+
+    id: str
+    bodies: int = 0
+    entries: int = 0
+    tagged: int = 0
+    rule: str = ""
+
+
 class BookInForce(Word):
     """The book of cases as it stands: what vouches for every case (vault.ledger.book, docs/adr/0016).
 
@@ -166,6 +185,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "policy": PolicyInForce,
     "schema": SchemaInForce,
     "book": BookInForce,
+    "floor": LogFloor,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 _LISTED: Final = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from vault.errors import Invalid, Tampered
-from vault.merkle import HASH_SIZE, leaf_hash, node_hash, subtree_root
+from vault.merkle import HASH_SIZE, Frontier, leaf_hash, node_hash, subtree_root
 from vault.model import Word
 
 WIDTH: Final = 256
@@ -157,6 +157,15 @@ class Hashes:
         tile_level, height = divmod(level, HEIGHT)
         tile = index << height >> HEIGHT
         return self._pyramid(tile_level, tile)[height][index - (tile << HEIGHT >> height)]
+
+    def frontier(self, size: int) -> Frontier:
+        """The tree's right edge at a smaller size."""
+        edge, begin = [], 0
+        for level in reversed(range(size.bit_length())):
+            if size >> level & 1:
+                edge.append(self.node(level, begin >> level))
+                begin += 1 << level
+        return Frontier(size, edge)
 
     def root_at(self, size: int) -> bytes:
         """The root of the first `size` entries."""

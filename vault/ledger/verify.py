@@ -77,17 +77,21 @@ def verify(
     checkpoints: Iterable[tuple[int, str]],
     vkey: VKey,
     older: Sequence[VKey] = (),
+    start: Frontier | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Verified:
     """Walk a whole log.
 
     Args:
-        rows: Every entry, in order.
+        rows: Every entry, in order, from the start on.
         head_size: The number of entries the store says there are.
         head_root: The root the store says they have.
         checkpoints: Every stored `(size, signed note)`, by rising size.
         vkey: The log's key.
         older: The same log's keys from before rotations.
+        start: The tree of the entries that the log's retention has let go, by the tiles above them; the
+            head's root, and every checkpoint from there on, vouches for it. Earlier ones are checked for
+            their signature alone.
         progress: Called now and then with the number of entries walked.
 
     Returns:
@@ -97,7 +101,7 @@ def verify(
         Tampered: The first fault; `index` is the entry at fault, or, where only a root is wrong, the size of
             the last checkpoint that agreed: the altered entry is there or after it.
     """
-    walk = _Walk(head_size, checkpoints, (vkey, *older))
+    walk = _Walk(head_size, checkpoints, (vkey, *older), start or Frontier())
     for row in rows:
         walk.take(row)
         if progress and not walk.size % _STRIDE:
@@ -110,11 +114,18 @@ def verify(
 class _Walk:
     """A walk under way: the tree so far and what must come next."""
 
-    def __init__(self, head_size: int, checkpoints: Iterable[tuple[int, str]], vkeys: Sequence[VKey]) -> None:
+    def __init__(
+        self,
+        head_size: int,
+        checkpoints: Iterable[tuple[int, str]],
+        vkeys: Sequence[VKey],
+        start: Frontier,
+    ) -> None:
         self._head_size = head_size
+        self._start = start.size
         self._checkpoints = iter(checkpoints)
         self._vkeys = vkeys
-        self._frontier = Frontier()
+        self._frontier = start.copy()
         self._nodes: dict[str, int] = {}
         self._kinds: Counter[str] = Counter()
         self._first_t: int | None = None
@@ -158,7 +169,7 @@ class _Walk:
         _check_columns(row, one)
         if one.t < self._last_t:
             raise Tampered("its time is before that of the entry before it (rule 4)")
-        if one.i != self._nodes.get(one.n, 0) + 1:
+        if one.i != self._nodes.get(one.n, one.i - 1 if self._start else 0) + 1:
             raise Tampered("its node's counter does not follow on (rule 5)")
         self._nodes[one.n] = one.i
         self._kinds[one.k] += 1
@@ -176,9 +187,9 @@ class _Walk:
                 raise self._fault(
                     f"the checkpoint stored for size {size}: {fault.message} (rule 6)"
                 ) from None
-            if size != self._frontier.size or cp.size != size:
+            if (size > self._start and size != self._frontier.size) or cp.size != size:
                 raise self._fault(f"the checkpoint stored for size {size} is out of place (rule 6)")
-            if cp.root != self._frontier.root():
+            if size >= self._start and cp.root != self._frontier.root():
                 raise self._fault(
                     f"an entry from {self._signed} to {size - 1} is not the one that was signed: "
                     f"the root at size {size} differs from its checkpoint (rule 6)"

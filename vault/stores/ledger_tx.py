@@ -135,6 +135,11 @@ class LedgerTx:
         self._tenant = tenant
         self._head = self._locked()
 
+    @property
+    def session(self) -> Session:
+        """The session of this transaction, for the tables that have modules of their own."""
+        return self._session
+
     def _locked(self) -> LogHead | None:
         if self._session.lite:
             rows = HEAD.rows(self._session, tenant=self._tenant)
