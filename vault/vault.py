@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
@@ -36,6 +37,7 @@ from vault.reviewing import Reviewing
 from vault.schema import Schema
 from vault.schema_own import FILE, like, load, merged
 from vault.tenancy import StoreSet, Tenancy
+from vault.word import prepare
 from vault.writing import Writing
 
 SANDBOX_MARK: Final = "sandbox."
@@ -74,6 +76,8 @@ class Vault:
         self._tenancies: dict[str, Tenancy] = {}
         self._resealed: list[Tenancy] = []
         self._rooms: dict[tuple[str, type], object] = {}
+        self._opening = threading.RLock()
+        prepare()
         try:
             for store in self.stores.all():
                 store.check()
@@ -241,7 +245,9 @@ class Vault:
             ConfigError: No such tenant, or its policy can't be used.
         """
         if tenant not in self._tenancies:
-            self._tenancies[tenant] = self._open_tenancy(tenant)
+            with self._opening:  # threads that come at once share one: it holds the batches and the caches
+                if tenant not in self._tenancies:
+                    self._tenancies[tenant] = self._open_tenancy(tenant)
         return self._tenancies[tenant]
 
     def _open_tenancy(self, tenant: str) -> Tenancy:
@@ -338,13 +344,17 @@ class Vault:
     def _room(self, kind: type[Room], tenant: str) -> Room:
         key = (tenant, kind)
         if key not in self._rooms:
-            tenancy = self.tenancy(tenant)
-            if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing, Reaching}:
-                _demand_whole(tenancy)
-            if kind in {Reading, Writing, Amending, Erasing, Reaching}:
-                tenancy.demand_schema()
-            self._rooms[key] = kind(tenancy)
+            with self._opening:
+                self._rooms.setdefault(key, self._furnished(kind, self.tenancy(tenant)))
         return self._rooms[key]  # type: ignore[return-value]
+
+    @staticmethod
+    def _furnished(kind: type[Room], tenancy: Tenancy) -> Room:
+        if kind in {Writing, Amending, Erasing, Granting, Casework, Handing, Reviewing, Reaching}:
+            _demand_whole(tenancy)
+        if kind in {Reading, Writing, Amending, Erasing, Reaching}:
+            tenancy.demand_schema()
+        return kind(tenancy)
 
     def vkey(self, tenant: str = MAIN) -> VKey:
         """The public key of a tenant's log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, dataclass_transform
 
 import msgspec
@@ -34,3 +35,19 @@ class Quiet(Word):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Show the same to rich, which would otherwise list the fields."""
         return []
+
+
+def prepare() -> None:
+    """Build what msgspec needs to know of every word that is loaded; call it before threads decode any.
+
+    It is built at a word's first use otherwise, and two threads that build the same one at once end the
+    process (msgspec 0.22, SIGSEGV). What was built before costs nothing.
+    """
+    for word in _words(Word):
+        msgspec.json.Decoder(word)
+
+
+def _words(word: type[Word]) -> Iterator[type[Word]]:
+    for made in word.__subclasses__():
+        yield made
+        yield from _words(made)

@@ -371,3 +371,18 @@ def test_eight_processes_and_many_reads(made: Made, capsys: pytest.CaptureFixtur
     with capsys.disabled():
         rate = (reads + finds) / seconds
         sys.stdout.write(f"\n{reads + finds} requests from 8 processes: {seconds:.1f} s, {rate:.0f}/s\n")
+
+
+def test_threads_that_open_a_room_at_once_share_it(made: Made) -> None:
+    """A room's batches and caches are one: no thread is handed a tenancy or a room of its own."""
+    again = made.reopened()
+    line = threading.Barrier(16)
+
+    def enter() -> tuple[int, int]:
+        line.wait()
+        return id(again.vault.reading()), id(again.vault.tenancy())
+
+    with ThreadPoolExecutor(16) as pool:
+        found = [future.result() for future in [pool.submit(enter) for _ in range(16)]]
+    assert len(set(found)) == 1
+    again.vault.close()
