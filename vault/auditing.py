@@ -1,6 +1,7 @@
 """Auditing: who saw whose data, when and why; and proof that nothing was changed or left out (DESIGN 7).
 
-The room of auditors: what they ask (vault/inquiring.py) and what is proved to them (vault/proving.py).
+The room of auditors: what they ask (vault/inquiring.py), what is proved to them (vault/proving.py), who else
+vouches for it (vault/witnessing.py).
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.tenancy import Tenancy
+from vault.witnessing import Outcome, Round, Tail, Witnessing
 
-__all__ = ["Auditing", "Checked", "Line", "Question"]
+__all__ = ["Auditing", "Checked", "Line", "Outcome", "Question", "Round", "Tail"]
 
 
-class Auditing(Inquiring, Proving, Pruning):
+class Auditing(Inquiring, Proving, Pruning, Witnessing):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         Inquiring.__init__(self, tenancy)
         Pruning.__init__(self, tenancy)
         Proving.__init__(self, tenancy)
+        Witnessing.__init__(self, tenancy)

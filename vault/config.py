@@ -32,6 +32,20 @@ class Stores(Word, forbid_unknown_fields=True):
     ledger: str = "sqlite:///ledger.db"
 
 
+class Witness(Word, forbid_unknown_fields=True):
+    """How far the log may run ahead of its witnesses (docs/witnesses.md); 0 is no limit.
+
+    Attributes:
+        alarm_entries, alarm_seconds: Beyond this, `doctor` warns, once the tenant has witnesses.
+        stop_entries, stop_seconds: Beyond this, nothing more is disclosed until witnesses have caught up.
+    """
+
+    alarm_entries: int = 0
+    alarm_seconds: int = 3600
+    stop_entries: int = 0
+    stop_seconds: int = 0
+
+
 class Settings(Word, forbid_unknown_fields=True):
     """What `vault.toml` holds.
 
@@ -46,6 +60,7 @@ class Settings(Word, forbid_unknown_fields=True):
             time in which every node lets go of it.
         region: Where this node serves, ISO 3166-1 alpha-2: conditions of the policy may name it (PIPL 38-40).
         stores: Where the four stores are.
+        witness: How far the log may run ahead of its witnesses.
     """
 
     format: int
@@ -57,6 +72,7 @@ class Settings(Word, forbid_unknown_fields=True):
     epoch_grace_hours: int = 24
     region: str = "CN"
     stores: Stores = Stores()
+    witness: Witness = Witness()
 
 
 class Config(Word):
@@ -89,6 +105,12 @@ class Config(Word):
                 "vault.toml: epoch_grace_hours is less than 1",
                 field="epoch_grace_hours",
                 remedy="write 1 or more: nodes need the time to drop the old epoch",
+            )
+        if any(limit < 0 for limit in msgspec.structs.astuple(settings.witness)):
+            raise ConfigError(
+                "vault.toml: a limit of [witness] is below 0",
+                field="witness",
+                remedy="write 0 for no limit, or a number",
             )
         return cls(folder=folder, settings=settings)
 

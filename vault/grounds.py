@@ -23,6 +23,7 @@ from vault.stores.keys import KeyStore
 from vault.stores.ledger import LedgerStore
 from vault.stores.records import RecordStore
 from vault.telemetry import logger
+from vault.watching import Watch
 
 
 class StoreSet:
@@ -62,6 +63,7 @@ class Grounds:
         self.stores = stores
         self.clock = clock
         self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
+        self.watch = Watch(stores.ledger, keys, config.settings.witness)
         self._schema_row: SchemaInForce | None = None
 
     def _compare_generations(self) -> None:

@@ -180,6 +180,7 @@ class Handing(Identifying):
             )
         self._t.demand_contract(page.registry)
         self._t.demand_schema(page.registry)
+        self._t.watch.demand(page.registry, page.first_index, page.now)
         people = {p.id for p in page.registry.all(Principal) if p.agency == agency}
         handles = [bytes.fromhex(self._t.keys.case_handle(case)) for case in cases]
         book = page.cases(handles)

@@ -207,6 +207,7 @@ class Reaching:
         """What a read is admitted by, under the lock; what refuses it stands on the item."""
         t, item = self._t, target.item
         t.demand_schema(page.registry)
+        t.watch.demand(page.registry, page.first_index, page.now)
         if item.record and page.tx.entombed([item.record]):
             item.forget(NotFound())
         handles = self._gate.place(grant, [item])

@@ -216,6 +216,7 @@ class Reading:
         self._gate.begin()
         with self._t.journal.page() as page:  # 6 log
             self._t.demand_schema(page.registry)
+            self._t.watch.demand(page.registry, page.first_index, page.now)
             entombed = page.tx.entombed([i.record for job in jobs for i in job.items if i.record])
             over = self._t.contract_over(page.registry, self._t.today())
             cases = self._cases(page, jobs)

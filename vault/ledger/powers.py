@@ -70,6 +70,21 @@ class Revocation(Word):
     by: str
 
 
+class WitnessPolicy(Word):
+    """The witnesses of the tenant's log and their quorum: another set of them is another entry.
+
+    Attributes:
+        id: `witness`.
+        text: The whole file (c2sp.org/tlog-policy).
+        by: The admin who put it in force. at: µs UTC.
+    """
+
+    id: str
+    text: str
+    by: str
+    at: int
+
+
 class Approval(Word):
     """One principal's word, at one instant (µs UTC)."""
 

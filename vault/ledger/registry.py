@@ -23,6 +23,7 @@ from vault.ledger.powers import (
     Principal,
     Request,
     Revocation,
+    WitnessPolicy,
 )
 from vault.model import Word
 from vault.schema import Laid, Schema, laid
@@ -42,6 +43,7 @@ __all__ = [
     "Request",
     "Revocation",
     "SchemaInForce",
+    "WitnessPolicy",
     "in_force",
 ]
 
@@ -186,6 +188,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "schema": SchemaInForce,
     "book": BookInForce,
     "floor": LogFloor,
+    "witness": WitnessPolicy,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 _LISTED: Final = {

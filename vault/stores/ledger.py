@@ -24,6 +24,7 @@ from vault.stores.ledger_tx import ENTOMBED, HEAD, STUBS, LedgerTx, registry_row
 from vault.stores.rows import EntryFilter, EntryRow, LogHead, PlanItemRow, RegistryRow
 from vault.stores.schema import BLOCK, bodies, checkpoints, counters, entries, plan_items, tiles
 from vault.stores.store import Store
+from vault.stores.witnessing import WitnessTable
 
 _E, _I, _C = entries.c, plan_items.c, checkpoints.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
@@ -154,6 +155,10 @@ class LedgerStore(Store):
     def cases(self, tenant: str) -> CaseTable:
         """Give the book of cases as it stands committed, or in the thread's `snapshot`."""
         return CaseTable(self.db.session(), tenant)
+
+    def witnessing(self, tenant: str) -> WitnessTable:
+        """Give cosignatures and time stamps as they stand committed, or in the thread's transaction."""
+        return WitnessTable(self.db.session(), tenant)
 
     def head(self, tenant: str) -> LogHead | None:
         """Fetch the tenant's head, or None before its log has begun."""

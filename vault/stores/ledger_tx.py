@@ -32,6 +32,7 @@ from vault.stores.schema import (
     tombstones,
     uses,
 )
+from vault.stores.witnessing import WitnessTable
 
 _E = entries.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
@@ -276,6 +277,11 @@ class LedgerTx:
     def reaches(self) -> ReachTable:
         """The reservations as they stand under the lock."""
         return ReachTable(self._session, self._tenant)
+
+    @property
+    def witnessing(self) -> WitnessTable:
+        """Cosignatures and time stamps as they stand under the lock."""
+        return WitnessTable(self._session, self._tenant)
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.
