@@ -1,4 +1,4 @@
-"""Commands about the access log: list, verify, checkpoint, vkey, export, receipt."""
+"""Commands about the access log: list, verify, checkpoint, vkey, export, receipt; others in `witnesses`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli import log_prune, parsing
+from cli import log_prune, parsing, witnesses
 from cli.context import Call, command
 from cli.options import LARGEST
 from cli.output import Output
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     command(app, "export", chooses=True)(export)
     command(app, "receipt")(receipt)
     log_prune.register(app)
+    witnesses.register(app)
 
 
 def list_(
@@ -129,10 +130,17 @@ def verify(call: Call) -> None:
     out.note("log.verified", size=found.size, signed=found.signed)
 
 
-def checkpoint(call: Call) -> None:
+def checkpoint(
+    call: Call,
+    *,
+    cosigned: Annotated[
+        bool, typer.Option("--cosigned", help="The newest that witnesses have cosigned, with their lines.")
+    ] = False,
+) -> None:
     """Print the newest signed checkpoint (C2SP tlog-checkpoint). It holds no personal data."""
     with call.open() as vault:
-        note = vault.auditing(call.tenant).checkpoint()
+        room = vault.auditing(call.tenant)
+        note = room.cosigned() if cosigned else room.checkpoint()
     if call.out.json:
         call.out.document({"checkpoint": note})
     else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-TEXTS: Final[dict[str, tuple[str, str]]] = {
+from cli import messages_witness
+
+TEXTS: Final[dict[str, tuple[str, str]]] = messages_witness.TEXTS | {
     "hint.attestation_expired": (
         "have it renewed: cvault principal attest; cvault principal list marks what is over",
         "请补签或重新培训后登记：cvault principal attest；过期项见 cvault principal list",

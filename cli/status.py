@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Finding = dict[str, str]
 _OTHERS: Final = 0o077
 """The permission bits of everybody but the owner."""
-_TABLES: Final = frozenset({"records", "log", "epochs", "owed"})
+_TABLES: Final = frozenset({"records", "log", "witness", "epochs", "owed"})
 _LEVELS: Final = ("error", "warning", "info")
 
 
@@ -49,6 +49,8 @@ def epochs(t: Tenancy) -> list[dict[str, Any]]:
 
 def status(call: Call) -> None:
     """Show what is in the vault, without any record: counts, log, epochs, open plans, policy, keys held."""
+    from cli import witnessing
+
     with call.open() as vault:
         said = _status(call, vault)
     if call.out.json:
@@ -58,6 +60,7 @@ def status(call: Call) -> None:
     call.out.table(("", ""), lines, title="SANDBOX 沙箱" if said["sandbox"] else "")
     call.out.table(("kind", "records"), list(said["records"].items()))
     call.out.table(("", ""), [(n, said["log"][n]) for n in ("origin", "size", "last")], title="log")
+    call.out.table(("", ""), list(witnessing.rows(said["witness"])), title="witness")
     call.out.table(("epoch", "created", "retired", "destroyed"), [
         (e["epoch"], e["created"], e["retired"], e["destroyed"]) for e in said["epochs"]
     ])  # fmt: skip
@@ -90,6 +93,7 @@ def _said(value: object) -> object:
 
 
 def _status(call: Call, vault: Vault) -> dict[str, Any]:
+    from cli import witnessing
     from cli.owed import owed
     from vault.config import iso
     from vault.ledger.registry import Plan, PolicyInForce, Request
@@ -120,6 +124,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
             "last": iso(head.last_t) if head else None,
             "checkpoint": t.journal.checkpoint(),
         },
+        "witness": witnessing.said(vault, t),
         "epochs": epochs(t),
         "owed": debts,
     }
@@ -186,6 +191,7 @@ def _settings(vault: Vault) -> Iterator[Finding]:
 
 def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     """Policy, clock, head and epochs of one tenant."""
+    from cli import witnessing
     from vault.access.policy_lint import lint
     from vault.journal import CLOCK_TOLERANCE
     from vault.retention import rules
@@ -204,6 +210,8 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     except VaultError as error:
         yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
         return
+    for level, message, remedy in witnessing.problems(vault, t):
+        yield _finding(level, "witness", f"{tenant}: {message}", remedy)
     try:
         t.demand_schema()
     except VaultError as error:

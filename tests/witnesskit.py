@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 Hook = Callable[[BaseHTTPRequestHandler], None]
+Raw = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 def node(left: bytes, right: bytes) -> bytes:
@@ -57,6 +58,7 @@ class WitnessServer:
         logs: By origin, the raw Ed25519 keys it trusts.
         seen: By origin, size and root of the last checkpoint cosigned.
         hook: Answers instead, if set: a witness that misbehaves.
+        raw: Likewise, given the request's body: another service.
         asked: How many requests came.
     """
 
@@ -66,6 +68,7 @@ class WitnessServer:
         self.logs: dict[str, bytes] = {}
         self.seen: dict[str, tuple[int, bytes]] = {}
         self.hook: Hook | None = None
+        self.raw: Raw | None = None
         self.asked = 0
         self.clock = clock
         self._lock = threading.Lock()
@@ -161,14 +164,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer `add-checkpoint`."""
         self.witness.asked += 1
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        data = self.rfile.read(int(self.headers["Content-Length"]))
         if self.witness.hook is not None:
             self.witness.hook(self)
+            return
+        if self.witness.raw is not None:
+            self.witness.raw(self, data)
             return
         if self.path != "/w/add-checkpoint":
             answer(self, 404, b"")
             return
-        status, text = self.witness.add_checkpoint(body)
+        status, text = self.witness.add_checkpoint(data.decode())
         answer(self, status, text.encode(), "text/x.tlog.size" if status == 409 else "text/plain")
 
     def log_message(self, *_: Any) -> None:

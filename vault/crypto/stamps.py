@@ -1,4 +1,4 @@
-"""Time stamps of RFC 3161 authorities: the query, and the check of a reply against roots that the caller trusts.
+"""Time stamps of RFC 3161 authorities: the query, and the check of a reply against trusted roots.
 
 Over `rfc3161-client` (extra `stamp`), imported only when a stamp is asked for or checked.
 """
@@ -76,7 +76,7 @@ def check(reply: bytes, data: bytes, roots: bytes) -> int:
         raise Tampered(
             "the time stamp does not verify",
             field="reply",
-            remedy="give this authority's root; see also: openssl ts -verify -in REPLY -data TEXT -CAfile ROOTS",
+            remedy="give this authority's root; or: openssl ts -verify -in REPLY -data TEXT -CAfile PEM",
         ) from None
     return int(info.gen_time.replace(tzinfo=UTC).timestamp() * _MICROSECONDS)
 
@@ -88,9 +88,10 @@ def _read(reply: bytes) -> tuple[TimeStampResponse, Any]:
         raise _refused("the reply is too long")
     try:
         response = lib.decode_timestamp_response(reply)
-        return response, response.tst_info
+        info = response.tst_info
     except ValueError:
         raise _refused("not a time stamp that was granted") from None
+    return response, info
 
 
 def _library() -> Any:

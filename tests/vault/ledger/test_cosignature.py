@@ -109,3 +109,34 @@ def test_keys_read_in_one_spelling_and_of_one_type() -> None:
         VKey.parse(KEY.text())
     with pytest.raises(Tampered):
         checkpoint.open_checkpoint(NOTE + line(5), VKey(name=KEY.name, public=KEY.public))
+
+
+REAL = """arche2025h1.staging.ct.transparency.dev
+1432088532
+U7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=
+
+— arche2025h1.staging.ct.transparency.dev ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhUkzbC3Nyg\
+NI75MdhL1bfTW9g8Ei59RA23oHP7Ry1k3ZFWwQ=
+— witness1.smartit.nu/witness1 pIyCDwAAAABqEiEghIp82KWebrw7/oHQwlTAm3g2RKS4+eebl8eO0WH+/iEcxZ75\
+W3u5hNI7TOQtmJbqmNWVuE0tgh0XwzdZsDsUAQ==
+— remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiXCg9DEZI+aVCIobWX9sXTy\
+nk5XeU/zZ0WBxtqB0DrAWfBw==
+— witness.stagemole.eu Z/euoAAAAABqEiEgw0i+7g2ENfDAWHmtRzCfKTHSDwYDJA2NmKeGi9Y8FtEyOUvVr+AJmIY/\
+2TUFucgKi7lI7cUiOvKFYe/TmN9DAg==
+"""
+REAL_KEYS = (
+    "witness1.smartit.nu/witness1+a48c820f+BPSFWg9G6KPiO7QPryYO5Xq4oYJJ+kAvLKLSimDhoxMO",
+    "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
+    "witness.stagemole.eu+67f7aea0+BEqSG3yu9YrmcM3BHvQYTxwFj3uSWakQepafafpUqklv",
+)
+
+
+def test_cosignatures_of_public_witnesses_verify() -> None:
+    """A checkpoint of a public CT log as three public witnesses cosigned it, by their keys."""
+    keys = [cosignature.read_key(text) for text in REAL_KEYS]
+    assert [key.text() for key in keys] == list(REAL_KEYS)
+    found = cosignature.cosignatures(REAL, keys)
+    assert [(one.witness, one.time) for one in found] == [(key.ident, 0x6A122120) for key in keys]
+    for key in keys:
+        with pytest.raises(Tampered):
+            cosignature.cosignatures(REAL.replace("1432088532", "1432088533"), [key])
