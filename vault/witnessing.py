@@ -28,6 +28,7 @@ from vault.ledger.witness_policy import Policy, Witness, read
 from vault.merkle import consistency_path
 from vault.model import Happening, Who, Whom, Word
 from vault.proving import Source
+from vault.pruning import floor_of
 from vault.stores.witnessing import ANCHOR, CosignatureRow
 from vault.telemetry import logger
 from vault.tenancy import Tenancy
@@ -53,7 +54,7 @@ class Outcome(Word):
         state: `cosigned`, `had` (before this round), `no_url`, `failed`, `forbidden`, `unknown`, `rewritten`
             (it has seen another history) or `rolled_back` (it has seen a longer log).
         why: `unreachable`, `timeout`, `too_large`, `garbage`, `no_cosignature`, `outrun` (another node's
-            round was ahead) or an HTTP status; "" with `cosigned`.
+            round was ahead), `pruned` (what it cosigned last lies below the log's floor) or an HTTP status; "" with `cosigned`.
         time: POSIX seconds of its cosignature, 0 without one.
     """
 
@@ -281,6 +282,7 @@ class _Asking:
         self._policy = policy
         self._courier = courier
         self._hashes = Hashes(Source(tenancy.stores.ledger, tenancy.name), self.size)
+        self._floor = floor_of(tenancy.journal.registry()).entries
 
     def compare(self, newest: Cosigned | None) -> None:
         """Demand that this log extends what the store itself has cosigned.
@@ -288,8 +290,8 @@ class _Asking:
         Raises:
             Tampered: It doesn't.
         """
-        if newest is None or newest.size > self.size:
-            return  # a shorter log is the tail's to refuse
+        if newest is None or not self._floor <= newest.size <= self.size:
+            return  # a shorter log is the tail's to refuse; of what was pruned no root can be made
         cp = open_checkpoint(newest.note, _vkey(self._t))
         if self._hashes.root_at(cp.size) != cp.root:
             raise Tampered(
@@ -323,6 +325,9 @@ class _Asking:
         calls: dict[str, Callable[[], Answer]] = {}
         for name, witness in witnesses.items():
             old = olds[name] if olds[name] <= self.size else 0
+            if 0 < old < self._floor:
+                calls[name] = partial(Answer, state="failed", why="pruned")
+                continue
             path = consistency_path(old, self.size, self._hashes.node) if 0 < old < self.size else []
             calls[name] = partial(self._one, witness, asking.request(old, path, self.note))
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(calls))) as pool:

@@ -20,9 +20,14 @@ PAGE = (Path(__file__).parents[2] / "docs" / "interface.md").read_text("utf-8")
 @functools.cache
 def _commands() -> dict[str, typer.core.TyperCommand]:
     found = {}
-    for name, one in get_command(app).commands.items():  # type: ignore[attr-defined]
-        for sub, command in getattr(one, "commands", {"": one}).items():
-            found[f"{name} {sub}".strip()] = command
+
+    def walk(name: str, one: typer.core.TyperCommand) -> None:
+        for sub, command in getattr(one, "commands", {}).items():
+            walk(f"{name} {sub}".strip(), command)
+        if not hasattr(one, "commands"):
+            found[name] = one
+
+    walk("", get_command(app))  # type: ignore[arg-type]
     return found
 
 
@@ -31,9 +36,11 @@ def _documented() -> dict[str, str]:
     lines = re.findall(r"^- `cvault ([^`]*)`", PAGE, re.MULTILINE)
     found = {}
     for line in lines:
-        words = re.match(r"[a-z-]+(?: [a-z-]+)?(?= |$)", line)
+        words = re.match(r"[a-z-]+(?: [a-z-]+){0,2}(?= |$)", line)
         assert words is not None
-        name = words[0] if words[0] in _commands() else words[0].split()[0]
+        name = words[0]
+        while name not in _commands() and " " in name:  # the last words may be arguments
+            name = name.rpartition(" ")[0]
         found[name] = f"{found.get(name, '')} {line}"  # one command may stand on several lines
     return found
 
