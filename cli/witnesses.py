@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PARTIAL: Final = 6
 _SECOND: Final = 1_000_000
+_LONGEST: Final = 86_400 * _SECOND
+"""µs between rounds at most: the tail is open that long."""
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=600, help="Seconds for each exchange.")]
 
 
@@ -155,9 +157,12 @@ def _pause(text: str) -> float:
         pause = parsing.ttl(text) or 0
     except Invalid:
         pause = 0
-    if not pause:
+    if not 0 < pause <= _LONGEST:
         raise Invalid(
-            "not a span of time", code="invalid_every", field="every", remedy="write 60s, 15m or 2h"
+            "not a span of time",
+            code="invalid_every",
+            field="every",
+            remedy="write 60s, 15m or 2h, a day at most",
         )
     return pause / _SECOND
 

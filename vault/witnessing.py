@@ -54,7 +54,8 @@ class Outcome(Word):
         state: `cosigned`, `had` (before this round), `no_url`, `failed`, `forbidden`, `unknown`, `rewritten`
             (it has seen another history) or `rolled_back` (it has seen a longer log).
         why: `unreachable`, `timeout`, `too_large`, `garbage`, `no_cosignature`, `outrun` (another node's
-            round was ahead), `pruned` (what it cosigned last lies below the log's floor) or an HTTP status; "" with `cosigned`.
+            round was ahead), `pruned` (what it cosigned last lies below the log's floor) or an HTTP status;
+            "" with `cosigned`.
         time: POSIX seconds of its cosignature, 0 without one.
     """
 

@@ -133,7 +133,8 @@ def test_policies_that_cannot_be_read(cv: Run, tmp_path: Path) -> None:
     assert cv("log", "witness", "policy", path, "--json").error["row"] == 2
     assert cv("log", "witness", "policy", tmp_path / "none", "--json").code == 2
     assert cv("log", "witness", "run", "--every", "soon", "--json").error["field"] == "every"
-    assert cv("log", "witness", "run", "--every", "0s", "--json").error["field"] == "every"
+    for wrong in ("0s", "25h", f"{10**30}s"):
+        assert cv("log", "witness", "run", "--every", wrong, "--json").error["field"] == "every"
 
 
 def test_doctor_warns_of_a_tail_beyond_the_alarm(sandbox: Path, one: WitnessServer, tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 from kit import Made, borrowers, make_vault
 
 from vault.auditing import Question
+from vault.config import Witness
 from vault.enrolling import Enrolment
-from vault.errors import Denied, Invalid, NotFound
+from vault.errors import Denied, Invalid, LogUnavailable, NotFound
 from vault.handing import handover_about
 from vault.model import View
+from vault.watching import Watch
 
 ROWS = borrowers(3)
 CASES = [row["案件编号"] for row in ROWS]
@@ -92,6 +94,17 @@ def test_a_file_of_granted_fields_with_its_recipient(scene: Scene) -> None:
     borrower = next(row for row in rows if row["kind"] == "borrower")
     assert set(borrower["fields"]) >= {"name", "phone"}
     assert "id_number" not in borrower["fields"]
+
+
+def test_nothing_leaves_beyond_the_limit_of_unwitnessed_entries(scene: Scene) -> None:
+    """A file is a disclosure: refused before its entries are made, and the approval stays good."""
+    tenancy, request, size = scene.made.vault.tenancy(), scene.approved(), scene.made.size()
+    before, tenancy.watch = tenancy.watch, Watch(tenancy.stores.ledger, tenancy.keys, Witness(stop_entries=3))
+    with pytest.raises(LogUnavailable):
+        scene.hand(request)
+    assert scene.made.size() == size
+    tenancy.watch = before
+    assert scene.hand(request).handover.request == request
 
 
 def test_the_yes_serves_once_and_exactly(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -235,10 +236,11 @@ def test_without_a_quorum_any_witness_counts(lite: Made) -> None:
 
 def _drip(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
-    for _ in range(100):
-        handler.wfile.write(b"X-Slow: 1\r\n")
-        handler.wfile.flush()
-        time.sleep(0.05)
+    with suppress(OSError):  # the other end has had enough
+        for _ in range(100):
+            handler.wfile.write(b"X-Slow: 1\r\n")
+            handler.wfile.flush()
+            time.sleep(0.05)
 
 
 def _silent(_: BaseHTTPRequestHandler) -> None:
@@ -387,6 +389,7 @@ def test_beyond_the_limit_nothing_is_disclosed_and_all_else_goes_on(lite: Made, 
         lambda: reading.read(token, [ident]),
         lambda: reading.find(token, field="phone", value=ROWS[0]["手机"]),
         lambda: reading.list_records(token, kind="loan"),
+        lambda: made.vault.reaching().reserve(made.token("dialer"), ident),
     ):
         with pytest.raises(LogUnavailable, match="ahead of its witnesses"):
             act()
@@ -435,3 +438,32 @@ def test_a_pin_is_the_checkpoints_three_lines(lite: Made, one: WitnessServer) ->
     assert room.pin(cosigned=True) == split(room.cosigned())[0]
     assert room.pin().count("\n") == 3
     assert room.pin() != room.pin(cosigned=True)
+
+
+def test_two_nodes_share_what_witnesses_said(made: Made, one: WitnessServer) -> None:
+    """One node's round serves the other, which asks nobody; and each goes on from where the other was."""
+    room = configure(made, one)
+    other = reopen(made)
+    assert room.round(HTTP).witnessed
+    assert other.vault.auditing().round(HTTP).skipped
+    grow(other, 3)
+    assert states(other.vault.auditing().round(HTTP)) == {"w1.example": "cosigned"}
+    grow(made, 3)
+    assert states(room.round(HTTP)) == {"w1.example": "cosigned"}
+    assert (one.asked, room.tail().entries) == (3, 0)
+    other.vault.close()
+
+
+def test_a_check_within_the_limit_asks_the_store_nothing(lite: Made, one: WitnessServer) -> None:
+    """Reads pay for the watch only beyond what it remembers: the store may be gone until then."""
+    configure(lite, one).round(HTTP)
+    made = limited(lite, stop_entries=10, stop_seconds=60)
+    t = made.vault.tenancy()
+    registry, size, now = t.journal.registry(), made.size(), t.clock()
+    t.watch.demand(registry, size, now)
+    t.watch._store = None  # type: ignore[assignment]
+    for entries, seconds in ((0, 0), (9, 59), (9, 60)):
+        t.watch.demand(registry, size + entries, now + seconds * 1_000_000)
+    with pytest.raises(AttributeError):
+        t.watch.demand(registry, size + 12, now)
+    made.vault.close()
