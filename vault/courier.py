@@ -87,13 +87,13 @@ class Http:
     ) -> Reply:
         path = urlsplit(url).path or "/"
         connection.request("POST", path, body, {"Content-Type": kind, "User-Agent": _AGENT})
-        response = connection.getresponse()
-        data = response.read(most + 1)
-        if len(data) > most:
-            raise _failed("too_large")
-        if response.length:  # cut short of what it announced
-            raise _failed("unreachable")
-        return Reply(status=response.status, body=data)
+        with connection.getresponse() as response:
+            data = response.read(most + 1)
+            if len(data) > most:
+                raise _failed("too_large")
+            if response.length:  # cut short of what it announced
+                raise _failed("unreachable")
+            return Reply(status=response.status, body=data)
 
 
 @contextmanager

@@ -467,3 +467,24 @@ def test_a_check_within_the_limit_asks_the_store_nothing(lite: Made, one: Witnes
     with pytest.raises(AttributeError):
         t.watch.demand(registry, size + 12, now)
     made.vault.close()
+
+
+def test_what_lies_below_the_floor_is_not_asked_about(made: Made, one: WitnessServer) -> None:
+    """Once old entries went by rule, a witness that saw none since fails as `pruned`; others go on."""
+    with running("late.example") as (late,):
+        room = configure(made, one, late, quorum="quorum w1.example")
+        assert room.round(HTTP).witnessed
+        grow(made, 600)
+        made.clock.advance(days=5 * 366 + 1)
+        late.logs.clear()
+        assert room.round(HTTP).witnessed
+        assert room.prune(made.token("dpo"), entries=True).entries >= 512
+        trust(made, late)
+        grow(made, 3)
+        done = room.round(HTTP)
+        assert (states(done), done.witnessed) == (
+            {"w1.example": "cosigned", "late.example": "failed pruned"},
+            True,
+        )
+        assert room.tail().entries == 0
+        room.verify()
