@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from witnesskit import answer, running
 from vault.auditing import Question
 from vault.config import Stores
 from vault.courier import Http
-from vault.errors import Invalid, NotFound, Tampered, Unavailable
+from vault.crypto import stamps
+from vault.errors import ConfigError, Invalid, NotFound, Tampered, Unavailable
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the authority")
 
@@ -150,8 +152,6 @@ def test_what_does_not_verify_is_not_kept(made: Made, authority: Authority, stra
         room.take_stamp("x", reply, b"no certificate")
     with pytest.raises(Invalid):
         room.take_stamp("a name", reply, roots)
-    from vault.crypto import stamps
-
     with pytest.raises(NotFound):
         room.take_stamp("x", authority.reply(stamps.query(b"something else")), roots)
     with pytest.raises(NotFound):
@@ -172,3 +172,13 @@ def test_over_http(made: Made, authority: Authority) -> None:
         assert room.stamp(Http(2), "good", server.url, roots).text.startswith(made.vault.vkey().name)
     with pytest.raises(Invalid):
         room.stamp(Http(2), "good", "http://tsa.example/", roots)
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else of the vault needs the library."""
+    made = make_vault(tmp_path)
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    with pytest.raises(ConfigError, match="stamp"):
+        made.vault.auditing().stamp_query()
+    made.vault.auditing().verify()
+    made.vault.close()
