@@ -159,7 +159,7 @@ class Erasing(Holding):
             if progress is not None:
                 progress(start + len(chunk), len(items))
         expired = self._purger.expire(date.fromisoformat(frozen.as_of))
-        forgotten = self._purger.forget()
+        forgotten = self._purger.forget(self._t.who(grant), frozen.id)
         self._purger.renew_epoch(frozen.generation)
         return self._finish(
             grant, frozen.id, self._purger.remaining(items), {"versions": expired, "log_secrets": forgotten}

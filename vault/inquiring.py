@@ -14,7 +14,6 @@ from vault.config import iso
 from vault.errors import Invalid, NotFound
 from vault.ledger.registry import Principal, Registry
 from vault.model import Happening, Whom, Word
-from vault.opening import Opener
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
 from vault.unsealing import Unsealer
@@ -72,7 +71,6 @@ class Inquiring:
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
         self._unsealer = Unsealer(tenancy)
-        self._opener = Opener(tenancy)
 
     def ask(self, credential: Credential, question: Question) -> list[Line]:
         """Entries that answer a question, with what the caller may open of their bodies.
@@ -95,7 +93,8 @@ class Inquiring:
 
     def _filter(self, q: Question, registry: Registry) -> EntryFilter:
         about, bit = self._bit(q.field)
-        tags = [tag for subject in self._subjects(q.subject) for tag in self._unsealer.every_tag(subject)]
+        people = self._unsealer.people(q.subject) if q.subject is not None else []
+        tags = [tag for subject in people for tag in self._unsealer.every_tag(subject)]
         return EntryFilter(
             tags=None if q.subject is None else tags,
             actor=_principal(q.actor, registry) if q.actor else None,
@@ -119,25 +118,6 @@ class Inquiring:
         kind, _, name = field.rpartition(".")
         spec = self._t.schema.kind(kind or "borrower")
         return spec.name, 1 << spec.ever(name).number
-
-    def _subjects(self, ident: str | None) -> list[str]:
-        """A subject's ids; a record's id, or `KIND:EXTERNAL_ID`, stands for its subject.
-
-        Where people were merged, those they were before are among them: their accesses stand under each.
-
-        Raises:
-            NotFound: Nobody here.
-        """
-        if ident is None:
-            return []
-        held = self._opener.named([ident]).get(ident)
-        subject = held.row.subject if held else ident
-        theirs = self._t.keeping.fetch(self._t.stores.records.of_subject(self._t.name, subject)).values()
-        before = {h.facts.origin for h in theirs if h.row.subject == subject and h.facts.origin}
-        known = self._t.stores.keys.subjects(self._t.name, [subject, *sorted(before)])
-        if subject not in {row.subject for row in known}:
-            raise NotFound
-        return [row.subject for row in known]
 
     def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
         opened = self._unsealer.bodies(rows)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-from vault.crypto import mac
 from vault.crypto.bodies import BodySealer, body_context
 from vault.crypto.keys import TenantKeys
 from vault.crypto.sign import token_bytes
@@ -22,6 +21,7 @@ from vault.ledger.registry import BookInForce, Registry, Revocation
 from vault.ledger.tiles import closed_tiles
 from vault.merkle import Frontier, leaf_hash
 from vault.model import Grant, Happening, Receipt, Word
+from vault.numbering import ended_handle, following, handle_of, span_of, tag_at
 from vault.stores.ledger_tx import LedgerTx
 from vault.stores.rows import BodyRow, EntryRow, LogHead, RegistryRow, StoredCaseRow, TileRow
 
@@ -64,6 +64,7 @@ class Page:
         self._log = log
         self._head = head
         self._pending: list[Happening] = []
+        self._ending: list[str] = []
         self._changed = False
         self._book: Book | None = None
         self.receipts: list[Receipt] = []
@@ -77,6 +78,14 @@ class Page:
         """Queue a happening; returns its slot, an index into `receipts` once the page is closed."""
         self._pending.append(happening)
         return len(self._pending) - 1
+
+    def end_tags(self, subjects: Iterable[str]) -> None:
+        """End the current generation of these subjects' tags, with the entries of this page as its last.
+
+        Whoever is handed the keys of what was ended follows no entry of a later page. A generation without
+        an entry is left as it is: nothing was handed over, and there is nothing to follow.
+        """
+        self._ending += subjects
 
     def admit(self, grant: Grant, *, spend: bool = True) -> None:
         """Check the token itself against the ledger, and take one use (DESIGN 6, step 6).
@@ -158,6 +167,7 @@ class Page:
         """Append everything queued and set the new head; the store commits afterwards."""
         self._write_cases()
         entries, bodies, frontier, leaves = self._entries()
+        self._end_generations()
         closed = self._closed_tiles(frontier.size, leaves)
         if entries:
             self.tx.append(entries, bodies, closed)
@@ -218,20 +228,32 @@ class Page:
 
     def _tags(self) -> list[bytes]:
         """The next tag of each happening's subject; counters move in this same transaction."""
-        handles = [
-            mac.handle(self._log.keys.handle_key, "subject", h.whom.subject) if h.secret else b""
-            for h in self._pending
-        ]
+        keys = self._log.keys
+        handles = [handle_of(keys, h.whom.subject) if h.secret else b"" for h in self._pending]
         counts = Counter(handle for handle in handles if handle)
-        following = self.tx.bump(dict(counts)) if counts else {}
+        numbers = self.tx.bump(dict(counts)) if counts else {}
         tags = []
         for handle, happening in zip(handles, self._pending, strict=True):
             if not handle:
                 tags.append(b"")
                 continue
-            tags.append(mac.tag(mac.tag_key(happening.secret), following[handle]))
-            following[handle] += 1
+            tags.append(tag_at(happening.secret, numbers[handle]))
+            numbers[handle] += 1
         return tags
+
+    def _end_generations(self) -> None:
+        """Move the counters of those whose tags end here on to the next generation."""
+        keys = self._log.keys
+        handles = {subject: handle_of(keys, subject) for subject in self._ending}
+        numbers = self.tx.bump(dict.fromkeys(handles.values(), 0)) if handles else {}
+        moves = {}
+        for subject, handle in handles.items():
+            span = span_of(numbers[handle])
+            if span.count:
+                moves[handle] = following(numbers[handle]) - numbers[handle]
+                moves[ended_handle(keys, subject, span.generation)] = span.count
+        if moves:
+            self.tx.bump(moves)
 
     def _closed_tiles(self, new_size: int, leaves: list[bytes]) -> list[TileRow]:
         old, tenant = self._head.size, self._head.tenant

@@ -15,11 +15,11 @@ from typing import Final
 import msgspec
 
 from vault.config import today
-from vault.crypto import mac
 from vault.errors import Tampered
 from vault.keeping import Held
 from vault.ledger.registry import Plan
-from vault.model import Facts, Past, State
+from vault.model import Facts, Happening, Past, State, Who, Whom
+from vault.numbering import spans, swept_handle, total
 from vault.retention.planner import Verdict, decide
 from vault.retention.versions import superseded_due
 from vault.stores.errors import ShelfMoved
@@ -124,7 +124,7 @@ class Purger:
             going = [h for record, h in held.items() if record in doomed]
             closed = self._closed(going, doomed)
             names = {name for h in fresh for name in (h.row.subject, h.facts.origin)}
-            orphans = sum(self._count(subject) for subject in closed & names)
+            orphans = sum(self._counts(sorted(closed & names)).values())
             now = page.registry.get(Plan, plan.id)
             page.put(
                 msgspec.structs.replace(now, erased=now.erased + len(fresh), orphans=now.orphans + orphans)
@@ -138,9 +138,10 @@ class Purger:
         subjects |= {h.facts.origin for h in going if h.facts.origin}
         return {subject for subject in subjects if set(of_subject(self._t.name, subject)) <= doomed}
 
-    def _count(self, subject: str) -> int:
-        handle = mac.handle(self._t.keys.handle_key, "subject", subject)
-        return self._t.stores.ledger.counter(self._t.name, handle)
+    def _counts(self, subjects: Sequence[str]) -> dict[str, int]:
+        """How many entries the log has of each."""
+        found = spans(self._t.stores.ledger, self._t.keys, subjects)
+        return {subject: total(each) for subject, each in found.items()}
 
     def expire(self, day: date) -> int:
         """Erase the versions that by this day were replaced long enough ago; returns how many.
@@ -212,18 +213,36 @@ class Purger:
             )
         return left
 
-    def forget(self) -> int:
+    def forget(self, who: Who, plan: str) -> int:
         """Delete the log secrets of subjects long gone: what the rules for log entries call for (DESIGN 7).
 
-        A closed subject has no entry after its closing, so the rules count from that day. Returns how many.
+        A closed subject has no entry after its closing, so the rules count from that day. How many entries
+        no living subject explains any more is entered first. Returns how many secrets went.
         """
         t, today_ = self._t, self._t.today()
         with t.stores.index.turn(t.name):
             gone = [
                 row for row in t.stores.keys.closed_subjects(t.name, t.clock()) if self._over(row, today_)
             ]
+            if gone:
+                self._declare([row.subject for row in gone], who, plan)
             t.keeping.forget_subjects(gone)
         return len(gone)
+
+    def _declare(self, subjects: Sequence[str], who: Who, plan: str) -> None:
+        """Enter how many entries are orphaned, each subject's once, whatever crash comes after it.
+
+        The audit key alone opens the entry, and the balance of the log rests on it (vault/balancing.py).
+        """
+        handles = {subject: swept_handle(self._t.keys, subject) for subject in subjects}
+        with self._t.journal.page() as page:
+            before = self._t.stores.ledger.counters(self._t.name, list(handles.values()))
+            fresh = [subject for subject, handle in handles.items() if handle not in before]
+            counts = self._counts(fresh)
+            if fresh:
+                page.tx.bump({handles[subject]: count for subject, count in counts.items()})
+                detail = f"plan {plan} log_secrets={len(fresh)} orphans={sum(counts.values())}"
+                page.add(Happening(kind="erase_begin", who=who, whom=Whom(detail=detail)))
 
     def _over(self, row: SubjectRow, day: date) -> bool:
         closed = today(row.closed or 0).isoformat()

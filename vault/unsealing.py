@@ -6,17 +6,37 @@ log secrets of those who are still here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from vault.crypto import mac
 from vault.crypto.bodies import BodyOpener, body_context
-from vault.errors import Tampered
+from vault.errors import NotFound, Tampered
 from vault.ledger import stub
-from vault.model import Whom
+from vault.model import Quiet, Whom
+from vault.numbering import spans
+from vault.opening import Opener
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
+
+
+class Series(Quiet):
+    """The tags of one subject in one generation.
+
+    Attributes:
+        key: The generation's tag key, 32 bytes: whoever has it knows the subject's entries by their tags.
+        generation: From 1.
+        count: How many entries there are, numbered from 0.
+    """
+
+    key: bytes
+    generation: int
+    count: int
+
+    def tags(self) -> list[bytes]:
+        """The tag of every entry, by its number."""
+        return [mac.tag(self.key, number) for number in range(self.count)]
 
 
 class Unsealer:
@@ -24,27 +44,83 @@ class Unsealer:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._t = tenancy
+        self._opener = Opener(tenancy)
 
-    def tags(self, subject: str, more: int = 0) -> list[bytes]:
-        """Every tag the subject has had, entries 0 to n-1, and the `more` that would follow."""
-        secret = self._t.keeping.log_secrets([subject])[subject]
-        handle = mac.handle(self._t.keys.handle_key, "subject", subject)
-        count, key = self._t.stores.ledger.counter(self._t.name, handle), mac.tag_key(secret)
-        return [mac.tag(key, number) for number in range(count + more)]
+    def people(self, ident: str) -> list[str]:
+        """The subject ids behind a subject's id, a record's, or `KIND:EXTERNAL_ID`.
+
+        The person as of now stands first. Where people were merged, those they were before follow: their
+        accesses stand under each.
+
+        Raises:
+            NotFound: Nobody here.
+        """
+        held = self._opener.named([ident]).get(ident)
+        subject = held.row.subject if held else ident
+        theirs = self._t.keeping.fetch(self._t.stores.records.of_subject(self._t.name, subject)).values()
+        before = {h.facts.origin for h in theirs if h.row.subject == subject and h.facts.origin}
+        ids = [subject, *sorted(before - {subject})]
+        known = {row.subject for row in self._t.stores.keys.subjects(self._t.name, ids)}
+        if subject not in known:
+            raise NotFound
+        return [one for one in ids if one in known]
+
+    def series(self, subjects: Sequence[str]) -> dict[str, list[Series]]:
+        """The tag series of each subject: one for each generation, the current one last.
+
+        Raises:
+            NotFound: A subject's log secret is gone, and its tags with it.
+        """
+        secrets = self._t.keeping.log_secrets(subjects)
+        if len(secrets) < len(set(subjects)):
+            raise NotFound
+        found = spans(self._t.stores.ledger, self._t.keys, subjects)
+        return {
+            subject: [
+                Series(key=mac.tag_key(secret, s.generation), generation=s.generation, count=s.count)
+                for s in found[subject]
+            ]
+            for subject, secret in secrets.items()
+        }
+
+    def tags(self, subject: str) -> list[bytes]:
+        """Every tag the subject has had, generation by generation."""
+        return [tag for one in self.series([subject])[subject] for tag in one.tags()]
 
     def every_tag(self, subject: str) -> list[bytes]:
         """The tags of all the subject's entries, so that a report on them is complete.
 
         Raises:
-            Tampered: The counter was turned back, or an entry is missing or doubled.
+            Tampered: A counter was turned back, or an entry is missing or doubled.
         """
-        tags = self.tags(subject, more=1)
-        rows = self._t.stores.ledger.query(self._t.name, EntryFilter(tags=tags, limit=len(tags) + 1))
-        found = {row.tag for row in rows}
-        turned_back = tags[-1] in found and len(self.tags(subject)) < len(tags)  # not merely grown meanwhile
-        if turned_back or len(rows) > len(found) or not found.issuperset(tags[:-1]):
-            raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
-        return tags[:-1]
+        return [tag for one in self.complete([subject])[subject] for tag in one.tags()]
+
+    def complete(self, subjects: Sequence[str]) -> dict[str, list[Series]]:
+        """The series of these subjects, once the log has each of their entries once and none beyond.
+
+        Raises:
+            Tampered: A counter was turned back, or an entry is missing or doubled.
+        """
+        series = self.series(subjects)
+        while not self._agrees(series):
+            again = self.series(subjects)
+            if again == series:  # not merely grown meanwhile
+                raise Tampered(
+                    "the log does not give every entry of this subject", remedy="cvault log verify"
+                )
+            series = again
+        return series
+
+    def _agrees(self, series: Mapping[str, Sequence[Series]]) -> bool:
+        """Whether the log has every tag once, and none that would follow, in this generation or the next."""
+        secrets = self._t.keeping.log_secrets(list(series))
+        wanted = [tag for each in series.values() for one in each for tag in one.tags()]
+        beyond = [mac.tag(one.key, one.count) for each in series.values() for one in each]
+        for subject, each in series.items():  # were a generation hidden, its first tag would betray it
+            beyond.append(mac.tag(mac.tag_key(secrets[subject], each[-1].generation + 1), 0))
+        asked = EntryFilter(tags=[*wanted, *beyond], limit=len(wanted) + len(beyond))
+        found = [row.tag for row in self._t.stores.ledger.query(self._t.name, asked)]
+        return sorted(found) == sorted(wanted)
 
     def bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""

@@ -44,6 +44,12 @@ _RECORDS: Final = Statement(
     .order_by(_L.record)
     .limit(bindparam("limit"))
 )
+_EVERYBODY: Final = Statement(
+    select(subjects)
+    .where(_U.tenant == _TENANT, _U.subject > bindparam("after"))
+    .order_by(_U.subject)
+    .limit(bindparam("limit"))
+)
 _SUBJECTS: Final = Lookup(
     lambda keys: select(subjects).where(_U.tenant == _TENANT, _U.subject.in_(keys)), "tenant"
 )
@@ -193,6 +199,11 @@ class KeyStore(Shelves):
     def subjects(self, tenant: str, subjects: Sequence[str]) -> list[SubjectRow]:
         """Fetch the subjects' wrapped log secrets, in no order."""
         return [SubjectRow(*row) for row in _SUBJECTS.rows(self.db.session(), (tenant,), subjects)]
+
+    def everybody(self, tenant: str, after: str, limit: int) -> list[SubjectRow]:
+        """Fetch the next `limit` subjects' log secrets after the subject `after` ("" to begin), in order."""
+        rows = _EVERYBODY.rows(self.db.session(), tenant=tenant, after=after, limit=limit)
+        return [SubjectRow(*row) for row in rows]
 
     def close_subjects(self, tenant: str, names: Sequence[str], at: int) -> None:
         """Note when the last record of these subjects was closed for erasure; an earlier note stands."""

@@ -63,6 +63,12 @@ _COUNTER: Final = Statement(
     select(counters.c.n).where(counters.c.tenant == _TENANT, counters.c.handle == bindparam("handle"))
 )
 
+_COUNTERS: Final = Lookup(
+    lambda keys: select(counters.c.handle, counters.c.n).where(
+        counters.c.tenant == _TENANT, counters.c.handle.in_(keys)
+    ),
+    "tenant",
+)
 _LAST: Final = Statement(select(func.max(_E.idx)).where(_E.tenant == _TENANT))
 _SINCE: Final = Statement(
     select(_E.idx)
@@ -266,6 +272,10 @@ class LedgerStore(Store):
         """Give where a handle's counter stands: how many entries its subject has."""
         rows = _COUNTER.rows(self.db.session(), tenant=tenant, handle=handle)
         return int(rows[0][0]) if rows else 0
+
+    def counters(self, tenant: str, handles: Sequence[bytes]) -> dict[bytes, int]:
+        """Give where the counters of these handles stand; one that never counted is left out."""
+        return dict(_COUNTERS.rows(self.db.session(), (tenant,), handles))
 
     def entombed(self, tenant: str, records: Sequence[str]) -> set[str]:
         """Find which of the records are erased or about to be."""
