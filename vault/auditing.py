@@ -1,7 +1,8 @@
 """Auditing: who saw whose data, when and why; and proof that nothing was changed or left out (DESIGN 7).
 
 The room of auditors: what they ask (vault/inquiring.py), what is proved to them (vault/proving.py), who else
-vouches for it (vault/witnessing.py, vault/stamping.py).
+vouches for it (vault/witnessing.py, vault/stamping.py), the reports that the people in the log are handed
+(vault/reporting.py).
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
+from vault.reporting import Report, Reporting
 from vault.stamping import Stamp, Stamping
 from vault.tenancy import Tenancy
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
-__all__ = ["Auditing", "Checked", "Line", "Outcome", "Question", "Round", "Stamp", "Tail"]
+__all__ = ["Auditing", "Checked", "Line", "Outcome", "Question", "Report", "Round", "Stamp", "Tail"]
 
 
-class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping):
+class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
@@ -25,3 +27,4 @@ class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping):
         Proving.__init__(self, tenancy)
         Witnessing.__init__(self, tenancy)
         Stamping.__init__(self, tenancy)
+        Reporting.__init__(self, tenancy)

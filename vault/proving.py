@@ -140,7 +140,7 @@ class Proving:
                 yield walking.Row(
                     idx=row.idx,
                     stub=row.stub,
-                    who=_who(row),
+                    who=who_of(row),
                     who_salt=row.who_salt,
                     whom_digest=row.whom_digest,
                     t=row.t,
@@ -192,7 +192,8 @@ class Proving:
         return export(directory, self._source, size, note, floor.entries)
 
 
-def _who(row: EntryRow) -> Who:
+def who_of(row: EntryRow) -> Who:
+    """The *who* of an entry, from its open columns."""
     return Who(
         actor=row.actor, role=row.role, purpose=row.purpose, about=row.about, masked=row.masked,
         clear=row.clear, outcome=row.outcome, reason=row.reason, policy=row.policy, token=row.token,

@@ -6,7 +6,9 @@ log secrets of those who are still here.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,6 +21,8 @@ from vault.numbering import spans
 from vault.opening import Opener
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
+
+_WHOM: Final = msgspec.json.Decoder(Whom).decode
 
 
 class Series(Quiet):
@@ -124,44 +128,61 @@ class Unsealer:
 
     def bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
+        return {idx: _WHOM(body) for idx, (_, body) in self.payloads(rows).items()}
+
+    def payloads(self, rows: Sequence[EntryRow]) -> dict[int, tuple[bytes, bytes]]:
+        """As `bodies`, but salt and exact bytes: what an entry's commitment was made of, by index.
+
+        Shelf by shelf, so that each shelf's secrets are unwrapped once for all of these rows, and none is
+        kept longer than they take.
+
+        Raises:
+            Tampered: A body isn't the one committed to, or doesn't open though its subject lives.
+        """
         sealed = self._t.stores.ledger.bodies(self._t.name, [row.idx for row in rows])
         opener = BodyOpener(self._t.keys.audit_private, self._t.name)
-        shelves: dict[str, list[tuple[str, bytes]]] = {"": [("", b"")]}
-        found = {}
+        shelves: defaultdict[str, list[tuple[EntryRow, bytes]]] = defaultdict(list)
         for row in rows:
             if row.idx in sealed:
-                whom = self._open(row, sealed[row.idx], opener, shelves)
-                if whom is not None:
-                    found[row.idx] = whom
+                context = body_context(self._t.name, stub.decode(row.stub).commitment)
+                shelves[opener.shelf(sealed[row.idx], context)].append((row, context))
+        found = {}
+        for shelf, group in shelves.items():
+            secrets = self._t.keeping.log_shelf(shelf) if shelf else [("", b"")]
+            for row, context in group:
+                data = self._open(row, sealed[row.idx], opener, context, secrets)
+                if data is not None:
+                    found[row.idx] = _committed(row, data)
         return found
 
     def _open(
-        self, row: EntryRow, sealed: bytes, opener: BodyOpener, shelves: dict[str, list[tuple[str, bytes]]]
-    ) -> Whom | None:
+        self,
+        row: EntryRow,
+        sealed: bytes,
+        opener: BodyOpener,
+        context: bytes,
+        secrets: list[tuple[str, bytes]],
+    ) -> bytes | None:
         """Open one body by trying the secrets of its shelf, the ones that fitted before first.
 
         Raises:
             Tampered: It should open, for the subject of its tag lives, and doesn't.
         """
-        context = body_context(self._t.name, stub.decode(row.stub).commitment)
-        shelf = opener.shelf(sealed, context)
-        if shelf not in shelves:
-            shelves[shelf] = self._t.keeping.log_shelf(shelf)
-        for place, (_, secret) in enumerate(shelves[shelf]):
+        for place, (_, secret) in enumerate(secrets):
             try:
                 data = opener.open(sealed, secret, context)
             except Tampered:
                 continue
-            shelves[shelf].insert(0, shelves[shelf].pop(place))
-            return _committed(row, data)
-        if not row.tag or any(row.tag in self.tags(subject) for subject, _ in shelves[shelf]):
+            secrets.insert(0, secrets.pop(place))
+            return data
+        if not row.tag or any(row.tag in self.tags(subject) for subject, _ in secrets):
             raise Tampered("an entry's body does not open", index=row.idx)
         return None
 
 
-def _committed(row: EntryRow, data: bytes) -> Whom:
-    """A body's content, which must be the one its stub commits to."""
+def _committed(row: EntryRow, data: bytes) -> tuple[bytes, bytes]:
+    """A body's salt and content, which must be those its stub commits to."""
     salt, body = data[: stub.SALT_SIZE], data[stub.SALT_SIZE :]
     if stub.digest(salt, body) != row.whom_digest:
         raise Tampered("an entry's body is not the one committed to", index=row.idx)
-    return msgspec.json.decode(body, type=Whom)
+    return salt, body
