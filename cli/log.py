@@ -1,4 +1,4 @@
-"""Commands about the access log: list, verify, checkpoint, vkey, export, receipt; others in `witnesses`."""
+"""Commands about the access log: list, verify, export, receipt; others in `witnesses`, `log_report`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli import log_prune, parsing, witnesses
+from cli import log_prune, log_report, parsing, witnesses
 from cli.context import Call, command
 from cli.options import LARGEST
 from cli.output import Output
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     command(app, "receipt")(receipt)
     log_prune.register(app)
     witnesses.register(app)
+    log_report.register(app)
 
 
 def list_(

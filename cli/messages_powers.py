@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from cli import messages_witness
+from cli import messages_report, messages_witness
 
-TEXTS: Final[dict[str, tuple[str, str]]] = messages_witness.TEXTS | {
+TEXTS: Final[dict[str, tuple[str, str]]] = messages_witness.TEXTS | messages_report.TEXTS | {
     "hint.attestation_expired": (
         "have it renewed: cvault principal attest; cvault principal list marks what is over",
         "请补签或重新培训后登记：cvault principal attest；过期项见 cvault principal list",

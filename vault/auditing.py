@@ -2,11 +2,12 @@
 
 The room of auditors: what they ask (vault/inquiring.py), what is proved to them (vault/proving.py), who else
 vouches for it (vault/witnessing.py, vault/stamping.py), the reports that the people in the log are handed
-(vault/reporting.py).
+(vault/reporting.py), and that every entry is accounted for (vault/balancing.py).
 """
 
 from __future__ import annotations
 
+from vault.balancing import Balance, Balancing
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
@@ -15,10 +16,10 @@ from vault.stamping import Stamp, Stamping
 from vault.tenancy import Tenancy
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
-__all__ = ["Auditing", "Checked", "Line", "Outcome", "Question", "Report", "Round", "Stamp", "Tail"]
+__all__ = ["Auditing", "Balance", "Checked", "Line", "Outcome", "Question", "Report", "Round", "Stamp", "Tail"]
 
 
-class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting):
+class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Balancing):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
@@ -28,3 +29,4 @@ class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting):
         Witnessing.__init__(self, tenancy)
         Stamping.__init__(self, tenancy)
         Reporting.__init__(self, tenancy)
+        Balancing.__init__(self, tenancy)

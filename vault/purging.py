@@ -232,7 +232,7 @@ class Purger:
     def _declare(self, subjects: Sequence[str], who: Who, plan: str) -> None:
         """Enter how many entries are orphaned, each subject's once, whatever crash comes after it.
 
-        The audit key alone opens the entry, and the balance of the log rests on it (vault/balancing.py).
+        The audit key alone opens the entry; the plan's row vouches for it. The balance rests on both.
         """
         handles = {subject: swept_handle(self._t.keys, subject) for subject in subjects}
         with self._t.journal.page() as page:
@@ -241,7 +241,9 @@ class Purger:
             counts = self._counts(fresh)
             if fresh:
                 page.tx.bump({handles[subject]: count for subject, count in counts.items()})
-                detail = f"plan {plan} log_secrets={len(fresh)} orphans={sum(counts.values())}"
+                swept, now = sum(counts.values()), page.registry.get(Plan, plan)
+                page.put(msgspec.structs.replace(now, swept=now.swept + swept))
+                detail = f"plan {plan} log_secrets={len(fresh)} orphans={swept}"
                 page.add(Happening(kind="erase_begin", who=who, whom=Whom(detail=detail)))
 
     def _over(self, row: SubjectRow, day: date) -> bool:

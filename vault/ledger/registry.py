@@ -61,6 +61,7 @@ class Plan(Word):
         erase_idx: Index of its `erase_begin` entry, once begun.
         erased, restricted: How many records it has closed or restricted so far, each counted once.
         orphans: Entries of subjects it has closed wholly, which no living subject explains any more.
+        swept: Entries whose subjects' log secrets it deleted: so many no series explains any more.
         generation: What executing it raises the key store's generation to; one behind a plan that is done, or
             beyond every plan, is not this ledger's (DESIGN 5). 0 until it is begun.
         certificate: The signed certificate, once done.
@@ -79,6 +80,7 @@ class Plan(Word):
     erased: int = 0
     restricted: int = 0
     orphans: int = 0
+    swept: int = 0
     generation: int = 0
     certificate: str | None = None
 
