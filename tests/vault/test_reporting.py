@@ -1,0 +1,420 @@
+"""Reports: every access to a person, proved, in two languages; nothing of anybody's data in it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kit import FrozenClock, Made, borrowers, canaries, leaks, make_vault, reopen
+from reportcheck import b64u, check
+from sqlalchemy import text
+
+from vault.auditing import Auditing, Report
+from vault.config import Stores
+from vault.errors import Denied, Invalid, NotFound, Tampered
+from vault.ledger.registry import Principal
+from vault.model import Happening, Who, Whom
+from vault.numbering import ended_handle, handle_of
+from vault.unsealing import Unsealer
+
+ROWS: Final = borrowers(3)
+HOSTILE: Final = '</pre><pre id="cvault-proof" hidden><script>alert("&\'x\')</script><b>'
+
+
+def stores(url: Callable[[str], str]) -> Stores:
+    """Four stores on one engine."""
+    return Stores(**{name: url(name) for name in ("records", "index", "keys", "ledger")})
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    """A sandbox with three borrowers; the first was read twice, refused once and read in clear."""
+    made = filled(make_vault(tmp_path))
+    yield made
+    made.vault.close()
+
+
+@pytest.fixture
+def either(tmp_path: Path, store_url: Callable[[str], str]) -> Iterator[Made]:
+    """The same on either engine."""
+    made = filled(make_vault(tmp_path, stores=stores(store_url)))
+    yield made
+    made.vault.close()
+
+
+def filled(made: Made) -> Made:
+    """Load the borrowers and look at the first."""
+    made.load(ROWS)
+    room, ids = made.vault.reading(), made.ids(ROWS)
+    room.read(made.token("collector"), ids)
+    room.read(made.token("collector"), ids[:1])
+    with pytest.raises(Denied):
+        room.read(made.token("collector"), ids[:1], fields=("id_number",))
+    room.read(made.token("legal"), ids[:1])
+    return made
+
+
+def room(made: Made) -> Auditing:
+    """The auditing room."""
+    return made.vault.auditing()
+
+
+def log_of(made: Made) -> list[bytes]:
+    """Every stub of the log."""
+    return made.vault.stores.ledger.stubs("main", 0, 1 << 40)
+
+
+def checked(made: Made, report: Report) -> dict[str, Any]:
+    """A report's document, once it was checked against the whole log as it now stands."""
+    found = check(report.file, room(made).vkey.text(), log_of(made))
+    assert len(found["entries"]) == report.entries
+    assert max(one["index"] for one in found["entries"]) == report.index
+    return found
+
+
+def about(made: Made, *subjects: str) -> set[int]:
+    """The entries about these subjects by their opened bodies, which needs no tag."""
+    rows = made.vault.stores.ledger.entries("main", 0, 10_000)
+    opened = Unsealer(made.vault.tenancy()).bodies(rows)
+    return {index for index, whom in opened.items() if whom.subject in subjects}
+
+
+def edit(made: Made, statement: str, **given: object) -> None:
+    """Change the ledger as its DBA would, on either engine."""
+    with made.vault.stores.ledger.db.engine.begin() as connection:
+        assert connection.execute(text(statement), given).rowcount > 0
+
+
+def test_a_report_has_every_entry_and_convinces_a_stranger(either: Made) -> None:
+    """Reads, the refusal and the report's own entry, proved by the public key and the whole log alone."""
+    (ident, *_) = either.ids(ROWS)
+    subject = Unsealer(either.vault.tenancy()).people(ident)[0]
+    report = room(either).report(either.token("auditor"), ident)
+    found = checked(either, report)
+    assert {one["index"] for one in found["entries"]} == about(either, subject)
+    assert report.entries == 5
+    whos = [msgspec.json.decode(one["who"], type=Who) for one in found["entries"]]
+    assert [who.outcome for who in whos] == ["ok", "ok", "denied", "ok", "ok"]
+    assert [who.role for who in whos] == ["collector"] * 3 + ["legal", "auditor"]
+    assert all(one["whom"] is None for one in found["entries"])
+    by_ref = room(either).report(either.token("regulator"), f"borrower:{ROWS[0]['客户编号']}")
+    assert (by_ref.entries, by_ref.series) == (6, 2)
+
+
+def test_whoever_holds_a_report_follows_nothing_later(either: Made) -> None:
+    """What comes after a report is under another key; the next report hands over both."""
+    (ident, *_) = either.ids(ROWS)
+    first = room(either).report(either.token("auditor"), ident)
+    either.vault.reading().read(either.token("collector"), [ident, ident])
+    checked(either, first)  # against the log with two more entries about the same person
+    second = room(either).report(either.token("auditor"), ident)
+    found = checked(either, second)
+    assert [one["count"] for one in found["series"]] == [5, 3]
+    assert check(first.file, room(either).vkey.text())["series"][0] == found["series"][0]
+    third = room(either).report(either.token("auditor"), ident)
+    assert [one["count"] for one in checked(either, third)["series"]] == [5, 3, 1]
+
+
+def test_a_merged_person_s_report_is_of_all_they_were(made: Made) -> None:
+    """Accesses from before a merge are in it, generation by generation; split again, each has their own."""
+    one, two, three = made.ids(ROWS)
+    amending, token = made.vault.amending(), made.token("dpo", "subject_request")
+    people = [Unsealer(made.vault.tenancy()).people(ident)[0] for ident in (one, two)]
+    moved = amending.merge(token, one, two, reason="one person")
+    report = room(made).report(made.token("auditor"), one)
+    found = checked(made, report)
+    assert {entry["index"] for entry in found["entries"]} == about(made, *people)
+    assert report.series == 2
+    amending.split(token, moved.records, reason="two after all")
+    apart = checked(made, room(made).report(made.token("auditor"), two))
+    assert {entry["index"] for entry in apart["entries"]} == about(made, people[1])
+    checked(made, report)
+    checked(made, room(made).report(made.token("auditor"), three))
+
+
+STEPS: Final = st.lists(
+    st.tuples(st.sampled_from(("read", "read", "report", "merge", "split")), st.integers(0, 2)), max_size=10
+)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A vault to copy."""
+    made = make_vault(tmp_path_factory.mktemp("template"))
+    made.load(ROWS)
+    made.vault.close()
+    return made
+
+
+@given(steps=STEPS)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_history_is_told_whole(template: Made, tmp_path: Path, steps: list[tuple[str, int]]) -> None:
+    """Reads, reports, merges and splits in any order, then erasures: reports are complete, the log even."""
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    shutil.copytree(template.folder, folder)
+    made = reopen(replace(template, folder=folder, clock=FrozenClock()))
+    ids, moved, kept = made.ids(ROWS), {}, []
+    unsealer, token = Unsealer(made.vault.tenancy()), made.token("dpo", "subject_request")
+    subjects = [unsealer.people(ident)[0] for ident in ids]
+    for what, which in steps:
+        ident, other = ids[which], ids[(which + 1) % 3]
+        if what == "read":
+            made.vault.reading().read(made.token("collector"), [ident, other])
+        elif what == "report":
+            people = unsealer.people(ident)
+            kept.append(room(made).report(made.token("auditor"), ident))
+            assert {e["index"] for e in checked(made, kept[-1])["entries"]} == about(made, *people)
+        elif what == "merge" and not moved:
+            moved[which] = made.vault.amending().merge(token, ident, other, reason="r").records
+        elif what == "split" and moved:
+            made.vault.amending().split(token, moved.popitem()[1], reason="r")
+    room(made).balance(made.token("auditor"), bodies=True)
+    erased_and_swept(made, subjects)
+    for report in kept:
+        checked(made, report)
+    made.vault.close()
+
+
+def erased_and_swept(made: Made, subjects: list[str]) -> None:
+    """Erase everybody, report on one by the id they had, sweep the log secrets; the log stays even."""
+    erasing = made.vault.erasing()
+    erasing.execute(made.token("dpo"), erasing.plan(made.token("dpo"), as_of=date(2032, 1, 1)).id, yes=True)
+    checked(made, room(made).report(made.token("auditor"), subjects[0]))
+    room(made).balance(made.token("auditor"))
+    made.clock.advance(days=6 * 366)
+    erasing.execute(made.token("dpo"), erasing.plan(made.token("dpo")).id, yes=True)
+    found = room(made).balance(made.token("auditor"), bodies=True)
+    assert found.explained == 0
+    assert found.orphans_declared == found.entries - found.without_subject > 0
+    with pytest.raises(NotFound):
+        room(made).report(made.token("auditor"), subjects[0])
+
+
+# --- what it keeps to itself ------------------------------------------------------------------------------
+
+
+def document_of(report: Report) -> bytes:
+    """The proof inside, decoded."""
+    packed = re.search(rb'cvault-proof" hidden>([^<]+)</pre>', report.file)
+    assert packed
+    return base64.b64decode(packed[1])
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_no_value_is_in_a_report(made: Made, lang: str) -> None:
+    """Neither page nor proof holds a value of any borrower, nor a case number, whatever was shown."""
+    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0], lang=lang)
+    assert leaks(report.file, canaries(ROWS)) == []
+    assert leaks(document_of(report), canaries(ROWS)) == []
+
+
+def test_staff_stand_by_a_handle_and_not_by_name(made: Made) -> None:
+    """The page has the end of the actor's random id and not what they are called."""
+    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0])
+    registry = made.vault.tenancy().journal.registry()
+    (principal, *_) = registry.all(Principal)
+    page = report.file[: report.file.index(b"cvault-proof")].decode()
+    assert principal.id[-6:] in page
+    assert principal.id not in page
+    assert principal.name not in report.file.decode()
+
+
+class Page(HTMLParser):
+    """Collects tags and text; demands that every tag is closed."""
+
+    VOID: Final = frozenset({"meta", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep it, and that it is open."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the one opened last."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text."""
+        self.words.append(data)
+
+
+TOLD: Final = {
+    "zh": (
+        "查看", "访问被拒绝", "法务", "诉讼仲裁", "居民身份证号码（完整）", "手机号码（脱敏）", "不允许查看所求字段",
+        "个人信息保护法第13条第1款第2项：订立、履行合同所必需", "2026-03-16 10:00:00",
+    ),
+    "en": (
+        "looked at", "an attempt, refused", "legal staff", "legal action", "a field asked for may not be seen",
+        "PIPL 13 ¶1(2): needed to conclude or perform a contract", "2026-03-16 10:00:00",
+    ),
+}  # fmt: skip
+"""What the page must say in plain words."""
+
+
+@pytest.mark.parametrize(("lang", "html_lang"), [("zh", "zh-CN"), ("en", "en")])
+def test_the_page_is_plain_and_loads_nothing(made: Made, lang: str, html_lang: str) -> None:
+    """Its language is said, its tables have scoped heads and captions; no script, no link, no resource."""
+    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0], lang=lang)
+    page = Page(report.file.decode())
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "link", "img", "iframe", "a", "form", "object", "embed", "base"}
+    assert not {name for _, attrs in page.tags for name in attrs} & {
+        "src",
+        "href",
+        "onclick",
+        "onload",
+        "action",
+    }
+    assert page.tags[0] == ("html", {"lang": html_lang})
+    assert all(attrs.get("scope") in {"col", "row"} for tag, attrs in page.tags if tag == "th")
+    assert sum(tag == "caption" for tag, _ in page.tags) == sum(tag == "table" for tag, _ in page.tags) == 2
+    said = "".join(page.words)
+    for words in TOLD[lang]:
+        assert words in said
+    assert "url(" not in said
+    assert "@page{size:A4" in said
+
+
+def hostile(made: Made) -> str:
+    """Make every free text near an entry hostile: the agency's name, its case, its ticket; the person's id."""
+    tenancy, (ident, *_) = made.vault.tenancy(), made.ids(ROWS)
+    subject = Unsealer(tenancy).people(ident)[0]
+    (row,) = made.vault.stores.keys.subjects("main", [subject])
+    with tenancy.journal.page() as page:
+        page.put(Principal(id="p<&>", name="one of theirs", public=b"q" * 32, roles=(), agency="p-agency"))
+        page.put(Principal(id="p-agency", name=HOSTILE, public=b"p" * 32, roles=()))
+        page.add(
+            Happening(
+                kind="read",
+                who=Who(actor="p<&>", role=HOSTILE, purpose=HOSTILE, about=HOSTILE, reason=HOSTILE, outcome="o<"),
+                whom=Whom(subject=subject, case=HOSTILE, ticket=HOSTILE, record=HOSTILE, detail=HOSTILE),
+                secret=tenancy.keeping.log_secret(row), shelf=row.shelf,
+            )
+        )  # fmt: skip
+    return ident
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_people_wrote_can_not_break_out(made: Made, lang: str) -> None:
+    """A hostile agency, case, ticket, role and purpose stand as text; the file still proves itself."""
+    report = room(made).report(made.token("auditor"), hostile(made), lang=lang, with_whom=True)
+    checked(made, report)
+    page = Page(report.file.decode())
+    assert not {tag for tag, _ in page.tags} & {"script", "b"}
+    assert "".join(page.words).count(HOSTILE) >= 5
+
+
+def test_whom_is_for_auditor_and_regulator_alone(made: Made) -> None:
+    """Text and salt of the whom open the commitment; for the person's own request it is refused."""
+    (ident, *_) = made.ids(ROWS)
+    found = checked(made, room(made).report(made.token("regulator"), ident, with_whom=True))
+    whoms = [msgspec.json.decode(one["whom"], type=Whom) for one in found["entries"]]
+    assert {whom.record for whom in whoms} == {ident, ""}
+    assert room(made).report(made.token("dpo", "subject_request"), ident).entries == 6
+    for purpose, with_whom in (("subject_request", True), ("security", False)):
+        with pytest.raises(Denied) as refused:
+            room(made).report(made.token("dpo", purpose), ident, with_whom=with_whom)
+        assert refused.value.code == "purpose_denied"
+
+
+def test_who_may_not_gets_none_and_ends_nothing(made: Made) -> None:
+    """Without the action, for nobody known or in no known language: no report, and no generation ends."""
+    (ident, *_) = made.ids(ROWS)
+    with pytest.raises(Denied):
+        room(made).report(made.token("legal"), ident)
+    with pytest.raises(NotFound):
+        room(made).report(made.token("auditor"), "s-nobody")
+    with pytest.raises(Invalid):
+        room(made).report(made.token("auditor"), ident, lang="fr")
+    assert room(made).report(made.token("auditor"), ident).series == 1
+
+
+# --- what can't be reported -------------------------------------------------------------------------------
+
+
+def counters(made: Made, ident: str) -> tuple[bytes, bytes]:
+    """The handles of a person's counter and of their first ended generation."""
+    tenancy = made.vault.tenancy()
+    subject = Unsealer(tenancy).people(ident)[0]
+    return handle_of(tenancy.keys, subject), ended_handle(tenancy.keys, subject, 1)
+
+
+@pytest.mark.parametrize("wrong", [
+    "UPDATE entries SET tag = :tag WHERE idx = :idx",
+    "DELETE FROM entries WHERE idx = :idx",
+    "UPDATE entries SET role = 'dpo' WHERE idx = :idx",
+    "UPDATE entries SET clear = 1 WHERE idx = :idx",
+    "UPDATE entries SET stub = :tag WHERE idx = :idx",
+    "DELETE FROM bodies WHERE idx = :idx",
+    "UPDATE counters SET n = n - 1 WHERE handle = :now",
+    "UPDATE counters SET n = n - 1 WHERE handle = :ended",
+    "UPDATE counters SET n = n + 1 WHERE handle = :ended",
+    "UPDATE counters SET n = 5 WHERE handle = :now",
+])  # fmt: skip
+def test_a_log_that_is_not_whole_gives_no_report(either: Made, wrong: str) -> None:
+    """What a DBA edits, drops or turns back, a whole later generation too, is refused; nothing is written."""
+    (ident, *_) = either.ids(ROWS)
+    before = room(either).report(either.token("auditor"), ident)
+    either.vault.reading().read(either.token("collector"), [ident])
+    now, ended = counters(either, ident)
+    index = check(before.file, room(either).vkey.text())["entries"][1]["index"]
+    given = {"tag": b"x" * 16, "idx": index, "now": now, "ended": ended}
+    token = either.token("auditor")
+    edit(either, wrong, **{name: value for name, value in given.items() if f":{name}" in wrong})
+    with pytest.raises(Tampered):
+        room(either).report(token, ident)
+
+
+def test_an_entry_under_another_s_tag_is_reported(made: Made) -> None:
+    """An access to one person logged under another's tag, counter and all, is found by its body."""
+    one, two, _ = made.ids(ROWS)
+    tenancy, unsealer = made.vault.tenancy(), Unsealer(made.vault.tenancy())
+    (first,), (second,) = unsealer.people(one), unsealer.people(two)
+    (row,) = made.vault.stores.keys.subjects("main", [first])
+    while len(unsealer.tags(second)) < len(unsealer.tags(first)):
+        made.vault.reading().read(made.token("collector"), [two])
+    tenancy.journal.log(
+        Happening(
+            kind="read", who=Who(actor="p-1", role="collector", purpose="audit"), whom=Whom(subject=second),
+            secret=tenancy.keeping.log_secret(row), shelf=row.shelf,
+        )
+    )  # fmt: skip
+    edit(made, "UPDATE counters SET n = n + 1 WHERE handle = :now", now=counters(made, one)[0])
+    with pytest.raises(Tampered, match="another person"):
+        room(made).report(made.token("auditor"), one)
+
+
+def test_the_check_used_here_can_fail(made: Made) -> None:
+    """One byte of the page, a key, a number, a withheld digest: each is noticed by the independent check."""
+    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0])
+    vkey = room(made).vkey.text()
+    with pytest.raises(AssertionError):
+        check(report.file.replace("法务".encode(), "法官".encode()), vkey)
+    with pytest.raises(Exception, match=r".*"):
+        check(report.file, vkey[:-6] + "AAAAA=")
+    found = check(report.file, vkey)
+    extra = msgspec.json.encode({"g": found["series"][0]["key"][:22]})
+    assert len(b64u(found["series"][0]["key"])) == 32
+    with pytest.raises(AssertionError):
+        check(report.file, vkey, [*log_of(made)[:-1], extra][: report.index + 1])
