@@ -261,11 +261,13 @@ class Page(HTMLParser):
 
 TOLD: Final = {
     "zh": (
-        "查看", "访问被拒绝", "法务", "诉讼仲裁", "居民身份证号码（完整）", "手机号码（脱敏）", "不允许查看所求字段",
+        "查看", "访问被拒绝", "法务", "诉讼仲裁", "居民身份证号码（完整）", "手机号码（脱敏）",
+        "不允许查看所求字段",
         "个人信息保护法第13条第1款第2项：订立、履行合同所必需", "2026-03-16 10:00:00",
     ),
     "en": (
-        "looked at", "an attempt, refused", "legal staff", "legal action", "a field asked for may not be seen",
+        "looked at", "an attempt, refused", "legal staff", "legal action",
+        "a field asked for may not be seen",
         "PIPL 13 ¶1(2): needed to conclude or perform a contract", "2026-03-16 10:00:00",
     ),
 }  # fmt: skip
@@ -297,7 +299,7 @@ def test_the_page_is_plain_and_loads_nothing(made: Made, lang: str, html_lang: s
 
 
 def hostile(made: Made) -> str:
-    """Make every free text near an entry hostile: the agency's name, its case, its ticket; the person's id."""
+    """Make every free text near an entry hostile: the agency's name, the case, the ticket."""
     tenancy, (ident, *_) = made.vault.tenancy(), made.ids(ROWS)
     subject = Unsealer(tenancy).people(ident)[0]
     (row,) = made.vault.stores.keys.subjects("main", [subject])
@@ -307,7 +309,9 @@ def hostile(made: Made) -> str:
         page.add(
             Happening(
                 kind="read",
-                who=Who(actor="p<&>", role=HOSTILE, purpose=HOSTILE, about=HOSTILE, reason=HOSTILE, outcome="o<"),
+                who=Who(
+                    actor="p<&>", role=HOSTILE, purpose=HOSTILE, about=HOSTILE, reason=HOSTILE, outcome="o<"
+                ),
                 whom=Whom(subject=subject, case=HOSTILE, ticket=HOSTILE, record=HOSTILE, detail=HOSTILE),
                 secret=tenancy.keeping.log_secret(row), shelf=row.shelf,
             )
