@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the rooms are imported by the commands that need them, so t
 
 LANGUAGES: Final = ("zh", "en")
 _COUNTS: Final = (
-    "entries", "without_subject", "explained", "orphans_declared", "unexplained", "missing",
+    "entries", "pruned", "without_subject", "explained", "orphans_declared", "unexplained", "missing",
 )  # fmt: skip
 
 

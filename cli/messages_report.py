@@ -6,6 +6,7 @@ from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "column.entries": ("entries", "条数"),
+    "column.pruned": ("pruned", "已按期删除"),
     "column.without_subject": ("about nobody", "不涉及个人"),
     "column.explained": ("explained", "已对应"),
     "column.orphans_declared": ("declared orphans", "已声明的孤立记录"),

@@ -97,7 +97,11 @@ def check(data: bytes, vkey: str, log: Sequence[bytes] = ()) -> dict[str, Any]:
         assert b64u(fields["c"]) == hashlib.sha256(b"cvault/entry/v1\0" + digests).digest()
         places.add((one["series"], one["number"]))
     assert len(places) == len(found["entries"])
-    assert places == {(at, n) for at, one in enumerate(found["series"]) for n in range(one["count"])}
+    assert places == {
+        (at, number)
+        for at, one in enumerate(found["series"])
+        for number in range(one.get("first", 0), one["count"])
+    }
     if log:
         _alone(found, keys, log)
     return found

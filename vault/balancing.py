@@ -17,10 +17,12 @@ from vault.crypto import mac
 from vault.errors import Tampered, Unavailable
 from vault.ledger import stub
 from vault.ledger.registry import Plan
+from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier, leaf_hash
 from vault.model import Happening, Whom, Word
 from vault.numbering import spans, swept_handle
-from vault.proving import who_of
+from vault.proving import Source, who_of
+from vault.pruning import floor_of
 from vault.stores.rows import EntryFilter, EntryRow, LogHead, SubjectRow
 from vault.tenancy import Tenancy
 from vault.unsealing import Unsealer
@@ -43,6 +45,7 @@ class Balance(Word):
 
     Attributes:
         entries: How many the log had when it began.
+        pruned: How many of them, the oldest, the log's retention has let go; counted in nothing below.
         without_subject: Those about nobody.
         explained: Those that a living subject's series explains.
         orphans_declared: Those whose subject's log secret was swept, as the sweeps declared.
@@ -53,6 +56,7 @@ class Balance(Word):
     """
 
     entries: int
+    pruned: int
     without_subject: int
     explained: int
     orphans_declared: int
@@ -76,12 +80,12 @@ class _Walked(Word):
     """What a pass over the log found.
 
     Attributes:
-        size: How many entries the log had when the living were asked.
+        start: The first entry that the log still has.
         untagged: How many of those have no tag.
         loose: Entries of those that nothing explains, or that say whom they are about and have no tag.
     """
 
-    size: int
+    start: int
     untagged: int
     explained: int
     missing: int
@@ -93,8 +97,7 @@ class Balancing:
     """The balance of the auditing room."""
 
     def __init__(self, tenancy: Tenancy) -> None:
-        self._t = tenancy
-        self._unsealer = Unsealer(tenancy)
+        self._scales = Scales(tenancy)
 
     def balance(
         self,
@@ -118,9 +121,8 @@ class Balancing:
             Tampered: It isn't even; with the first index that nothing explains, where there is one.
             Unavailable: Log secrets were swept meanwhile; run it again.
         """
-        with self._t.acting(credential, "audit") as (grant, page):
-            page.add(Happening(kind="verify", who=self._t.who(grant), whom=Whom(detail="balance")))
-        found = self._weigh(progress or (lambda _done, _total: None), bodies=bodies)
+        self._scales.enter(credential)
+        found = self._scales.weigh(progress or (lambda _done, _total: None), bodies=bodies)
         if told is not None:
             told(found)
         if found.unexplained or found.missing:
@@ -131,20 +133,41 @@ class Balancing:
             )
         return found
 
-    def _weigh(self, progress: Progress, *, bodies: bool) -> Balance:
+
+class Scales:
+    """Weighs one tenant's log."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._unsealer = Unsealer(tenancy)
+
+    def enter(self, credential: Credential) -> None:
+        """Enter that somebody who may weighs it."""
+        with self._t.acting(credential, "audit") as (grant, page):
+            page.add(Happening(kind="verify", who=self._t.who(grant), whom=Whom(detail="balance")))
+
+    def weigh(self, progress: Progress, *, bodies: bool) -> Balance:
+        """What a balance finds; see `Balancing.balance`."""
         size = self._head().size
         wanted, alive = self._wanted()
         walked = self._walked(size, wanted, progress, bodies=bodies)
-        declared = self._declared(size, alive)
+        floor = floor_of(self._t.journal.registry())
+        if floor.entries != walked.start:
+            raise _meanwhile("the log was pruned meanwhile")
+        declared = self._declared(size, floor.bodies, alive)
         left, short = _matched(sorted(walked.loose), declared)
         bad = sorted([*left, *walked.wrong])
+        gone = (
+            walked.missing + short - floor.tagged
+        )  # what was let go by rule had tags of the one or the other
         return Balance(
             entries=size,
+            pruned=walked.start,
             without_subject=walked.untagged,
             explained=walked.explained,
             orphans_declared=sum(count for _, count in declared),
-            unexplained=len(bad),
-            missing=walked.missing + short,
+            unexplained=len(bad) + max(0, -gone),
+            missing=max(0, gone),
             first=bad[0] if bad else None,
         )
 
@@ -179,7 +202,8 @@ class Balancing:
     def _walked(self, size: int, wanted: _Tags, progress: Progress, *, bodies: bool) -> _Walked:
         """One pass over the log, as it now stands: what was written since belongs to those who live."""
         found, untagged, wrong = _Tags(), 0, []
-        for start, tags in self._pages(progress):
+        first = floor_of(self._t.journal.registry()).entries
+        for start, tags in self._pages(first, progress):
             bare = [start + at for at, tag in enumerate(tags) if not tag]
             untagged += sum(index < size for index in bare)
             if bodies and bare:
@@ -201,17 +225,18 @@ class Balancing:
                     loose.append(index)
             missing += len(left)
         return _Walked(
-            size=size, untagged=untagged, explained=explained, missing=missing, loose=loose, wrong=wrong
+            start=first, untagged=untagged, explained=explained, missing=missing, loose=loose, wrong=wrong
         )
 
-    def _pages(self, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
-        """The tags of all entries, from their stubs, which must be those of the tree that the head signs.
+    def _pages(self, first: int, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
+        """The tags of all entries from the first on, from stubs that must be those of the head's tree.
 
         Raises:
             Tampered: They are not.
         """
-        head, tree = self._head(), Frontier()
-        for start in range(0, head.size, PAGE):
+        head = self._head()
+        tree = Hashes(Source(self._t.stores.ledger, self._t.name), head.size).frontier(first)
+        for start in range(first, head.size, PAGE):
             stubs = self._t.stores.ledger.stubs(self._t.name, start, min(start + PAGE, head.size))
             tree.append_many([leaf_hash(data) for data in stubs])
             yield start, [_tag_of(data, start + at) for at, data in enumerate(stubs)]
@@ -226,33 +251,41 @@ class Balancing:
 
     # --- who was swept --------------------------------------------------------------------------------
 
-    def _declared(self, size: int, alive: int) -> list[tuple[int, int]]:
+    def _declared(self, size: int, bodies: int, alive: int) -> list[tuple[int, int]]:
         """What sweeps declared, as (index of the entry, orphans); less what still lives, from the last on.
 
+        Where the log's retention has let a declaration's body go, its plan's row alone speaks: somewhere
+        before `bodies`.
+
         Raises:
-            Tampered: An entry isn't what its stub commits to, or declares what its plan doesn't vouch for.
+            Tampered: An entry isn't what its stub commits to, or it and its plan don't say the same.
             Unavailable: One was entered since the living were asked.
         """
         plans = {plan.id: plan.swept for plan in self._t.journal.registry().all(Plan)}
         found = []
-        for row in self._begun():
+        for row in self._begun(bodies):
             hit = _DECLARED(self._detail(row))
             if hit is None:
                 continue
             if row.idx >= size:
-                raise Unavailable("log secrets were swept meanwhile", code="conflict", remedy="run it again")
+                raise _meanwhile("log secrets were swept meanwhile")
             plans[hit[1]] = plans.get(hit[1], 0) - int(hit[2])
             if plans[hit[1]] < 0:
                 raise Tampered("an entry declares orphans that no plan vouches for", index=row.idx)
             found.append((row.idx, int(hit[2])))
+        unsaid = sum(plans.values())
+        if unsaid and not bodies:
+            raise Tampered("a plan's declaration of orphans is not in the log", remedy="cvault log verify")
+        found = [(bodies, unsaid), *found] if unsaid else found
         for at in range(len(found) - 1, -1, -1):
             index, count = found[at]
             found[at] = (index, count - min(count, alive))
             alive -= min(count, alive)
         return found
 
-    def _begun(self) -> Iterator[EntryRow]:
-        after: int | None = None
+    def _begun(self, bodies: int) -> Iterator[EntryRow]:
+        """The entries that begin an erasure, from the first on whose body is there."""
+        after: int | None = bodies - 1
         while rows := self._t.stores.ledger.query(
             self._t.name, EntryFilter(kind="erase_begin", after_idx=after, limit=PAGE)
         ):
@@ -266,6 +299,10 @@ class Balancing:
             raise Tampered("a column is not what the entry's stub says", index=row.idx)
         opened = self._unsealer.bodies([row])
         return opened[row.idx].detail if row.idx in opened else ""
+
+
+def _meanwhile(what: str) -> Unavailable:
+    return Unavailable(what, code="conflict", remedy="run it again")
 
 
 def _tag_of(data: bytes, index: int) -> bytes:

@@ -25,6 +25,7 @@ from vault.merkle import check_inclusion, inclusion_path, leaf_hash
 from vault.model import Grant, Happening, Whom, Word
 from vault.numbering import swept_handle
 from vault.proving import Source, who_of
+from vault.pruning import floor_of
 from vault.report.document import Part, Proven, document, sealed
 from vault.report.page import Access, Accesses, render
 from vault.report.words import HOUSES, Words
@@ -80,21 +81,21 @@ class _Making(Word):
         registry: As it stood on the report's page.
         words: Those of the report's language.
         with_whom: Whether cases, tickets and the like are disclosed.
+        gone: How many entries went with the whole of their generation.
     """
 
     made: int
     registry: Registry
     words: Words
     with_whom: bool
+    gone: int
 
 
 class Reporting:
     """The reports of the auditing room."""
 
     def __init__(self, tenancy: Tenancy) -> None:
-        self._t = tenancy
-        self._unsealer = Unsealer(tenancy)
-        self._source = Source(tenancy.stores.ledger, tenancy.name)
+        self._reporter = Reporter(tenancy)
 
     def report(
         self, credential: Credential, subject: str, *, lang: str = "zh", with_whom: bool = False
@@ -112,6 +113,21 @@ class Reporting:
             Denied: The token doesn't allow it.
             Tampered: The log does not give every entry of this person, or not as it was written.
         """
+        return self._reporter.report(credential, subject, lang=lang, with_whom=with_whom)
+
+
+class Reporter:
+    """Makes one tenant's reports."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._t = tenancy
+        self._unsealer = Unsealer(tenancy)
+        self._source = Source(tenancy.stores.ledger, tenancy.name)
+
+    def report(
+        self, credential: Credential, subject: str, *, lang: str = "zh", with_whom: bool = False
+    ) -> Report:
+        """As `Reporting.report`."""
         if lang not in LANGUAGES:
             raise Invalid("no such language", field="lang", remedy="zh or en")
         with self._t.acting(credential, "audit") as (grant, page):
@@ -122,9 +138,11 @@ class Reporting:
             page.add(self._own(grant, people[0]))
             page.end_tags(people)
             made, registry = page.now, page.registry
-        making = _Making(made=made, registry=registry, words=Words(lang), with_whom=with_whom)
         handed = list(_handed(series, people[0]))
-        found = self._found(handed)
+        every = sum(one.first for each in series.values() for one in each)
+        gone = every - sum(one.first for _, one in handed)
+        making = _Making(made=made, registry=registry, words=Words(lang), with_whom=with_whom, gone=gone)
+        found = self._listed(handed)
         note = self._t.journal.checkpoint()
         return self._made(found, handed, note, making)
 
@@ -149,7 +167,7 @@ class Reporting:
             shelf=row.shelf,
         )
 
-    def _found(self, handed: Sequence[tuple[str, Series]]) -> list[_Found]:
+    def _listed(self, handed: Sequence[tuple[str, Series]]) -> list[_Found]:
         """Every entry of these series, in the order of the log, each with its *whom* opened.
 
         Raises:
@@ -159,32 +177,35 @@ class Reporting:
         places = {
             tag: (place, number)
             for place, (_, one) in enumerate(handed)
-            for number, tag in enumerate(one.tags())
+            for number, tag in enumerate(one.tags(), one.first)
         }
         asked = EntryFilter(tags=list(places), limit=len(places) + 1)
         rows = self._t.stores.ledger.query(self._t.name, asked)
         if len(rows) != len(places) or {row.tag for row in rows} != places.keys():
             raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
-        opened = self._unsealer.payloads(rows)
+        opened, bodies = self._unsealer.payloads(rows), floor_of(self._t.journal.registry()).bodies
         found = []
         for row in rows:
             place, number = places[row.tag]
             salt, whom = opened.get(row.idx, (b"", b""))
-            self._check(row, whom, handed[place][0])
+            self._check(row, whom, handed[place][0], pruned=row.idx < bodies)
             found.append(_Found(row=row, series=place, number=number, whom_salt=salt, whom=whom))
         return found
 
     @staticmethod
-    def _check(row: EntryRow, whom: bytes, subject: str) -> None:
-        """Check that an entry is what its stub commits to, and about the person whose tag it carries."""
+    def _check(row: EntryRow, whom: bytes, subject: str, *, pruned: bool) -> None:
+        """Check that an entry is what its stub commits to, and about the person whose tag it carries.
+
+        A body that the log's retention has let go says nothing any more: its digest stands for it.
+        """
         entry = stub.decode(row.stub)
         try:
             stub.check_who(entry, who_of(row), row.who_salt, row.whom_digest)
         except Tampered as fault:
             raise Tampered(fault.message, index=row.idx) from None
-        if entry.tag != row.tag or not whom:
+        if entry.tag != row.tag or not (whom or pruned):
             raise Tampered("an entry is not what its stub commits to", index=row.idx)
-        if _WHOM(whom).subject != subject:
+        if whom and _WHOM(whom).subject != subject:
             raise Tampered("an entry is logged under another person's tag", index=row.idx)
 
     def _made(
@@ -196,7 +217,7 @@ class Reporting:
             origin=origin,
             checkpoint=note,
             made=making.made,
-            series=[(one.key, one.count) for _, one in handed],
+            series=[(one.key, one.first, one.count) for _, one in handed],
             entries=list(self._proven(found, point, with_whom=making.with_whom)),
         )
         told = Accesses(
@@ -205,6 +226,7 @@ class Reporting:
             origin=origin,
             size=point.size,
             root=to_base64(point.root),
+            gone=sum(one.first for _, one in handed) + making.gone,
             with_whom=making.with_whom,
             sandbox=self._t.policy.sandbox,
         )
@@ -227,7 +249,9 @@ class Reporting:
             row, who = one.row, stub.who_bytes(who_of(one.row))
             path = inclusion_path(row.idx, point.size, hashes.node)
             check_inclusion(leaf_hash(row.stub), row.idx, point.size, path, point.root)
-            shown = Part(text=one.whom.decode(), salt=one.whom_salt)
+            shown = Part(digest=row.whom_digest)
+            if with_whom and one.whom:
+                shown = Part(text=one.whom.decode(), salt=one.whom_salt)
             yield Proven(
                 index=row.idx,
                 series=one.series,
@@ -235,7 +259,7 @@ class Reporting:
                 stub=row.stub,
                 path=tuple(path),
                 who=Part(text=who.decode(), salt=row.who_salt),
-                whom=shown if with_whom else Part(digest=row.whom_digest),
+                whom=shown,
             )
 
     def _access(self, one: _Found, making: _Making) -> Access:
@@ -254,7 +278,7 @@ class Reporting:
             about=self._about(row, words),
             masked=masked,
             clear=clear,
-            whom=_lines(_WHOM(one.whom)) if making.with_whom else (),
+            whom=_lines(_WHOM(one.whom)) if making.with_whom and one.whom else (),
         )  # fmt: skip
 
     def _about(self, row: EntryRow, words: Words) -> str:
@@ -287,7 +311,7 @@ def _handed(series: Mapping[str, Sequence[Series]], own: str) -> Iterator[tuple[
     for subject, each in series.items():
         for one in each:
             more = int(subject == own and one is each[-1])
-            if one.count + more:
+            if one.count + more > one.first:
                 yield subject, msgspec.structs.replace(one, count=one.count + more)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from vault.crypto import mac
 from vault.crypto.bodies import BodyOpener, body_context
 from vault.errors import NotFound, Tampered
 from vault.ledger import stub
+from vault.ledger.registry import LogFloor
 from vault.model import Quiet, Whom
 from vault.numbering import spans
 from vault.opening import Opener
@@ -31,16 +33,18 @@ class Series(Quiet):
     Attributes:
         key: The generation's tag key, 32 bytes: whoever has it knows the subject's entries by their tags.
         generation: From 1.
-        count: How many entries there are, numbered from 0.
+        count: How many entries there were, numbered from 0.
+        first: The first number whose entry the log still has: those before went when their rule said so.
     """
 
     key: bytes
     generation: int
     count: int
+    first: int = 0
 
     def tags(self) -> list[bytes]:
-        """The tag of every entry, by its number."""
-        return [mac.tag(self.key, number) for number in range(self.count)]
+        """The tag of every entry that is there, by its number."""
+        return [mac.tag(self.key, number) for number in range(self.first, self.count)]
 
 
 class Unsealer:
@@ -102,29 +106,40 @@ class Unsealer:
     def complete(self, subjects: Sequence[str]) -> dict[str, list[Series]]:
         """The series of these subjects, once the log has each of their entries once and none beyond.
 
+        Only entries that the log's retention let go may be missing, and those are a person's oldest.
+
         Raises:
+            NotFound: A subject's log secret is gone.
             Tampered: A counter was turned back, or an entry is missing or doubled.
         """
         series = self.series(subjects)
-        while not self._agrees(series):
+        while (standing := self._standing(series)) is None:
             again = self.series(subjects)
             if again == series:  # not merely grown meanwhile
                 raise Tampered(
                     "the log does not give every entry of this subject", remedy="cvault log verify"
                 )
             series = again
-        return series
+        return standing
 
-    def _agrees(self, series: Mapping[str, Sequence[Series]]) -> bool:
-        """Whether the log has every tag once, and none that would follow, in this generation or the next."""
+    def _standing(self, series: Mapping[str, Sequence[Series]]) -> dict[str, list[Series]] | None:
+        """The series as the log has them: each tag once, none that would follow; None if it hasn't."""
         secrets = self._t.keeping.log_secrets(list(series))
         wanted = [tag for each in series.values() for one in each for tag in one.tags()]
         beyond = [mac.tag(one.key, one.count) for each in series.values() for one in each]
         for subject, each in series.items():  # were a generation hidden, its first tag would betray it
             beyond.append(mac.tag(mac.tag_key(secrets[subject], each[-1].generation + 1), 0))
         asked = EntryFilter(tags=[*wanted, *beyond], limit=len(wanted) + len(beyond))
-        found = [row.tag for row in self._t.stores.ledger.query(self._t.name, asked)]
-        return sorted(found) == sorted(wanted)
+        rows = [row.tag for row in self._t.stores.ledger.query(self._t.name, asked)]
+        found = set(rows)
+        if len(rows) > len(found) or found & set(beyond):
+            return None
+        if len(found) == len(wanted):
+            return {subject: list(each) for subject, each in series.items()}
+        floor = self._t.journal.registry().find(LogFloor, "log")
+        standing = {subject: _since(each, found) for subject, each in series.items()}
+        there = sum(one.count - one.first for each in standing.values() for one in each)
+        return standing if floor is not None and floor.entries and there == len(found) else None
 
     def bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
@@ -178,6 +193,17 @@ class Unsealer:
         if not row.tag or any(row.tag in self.tags(subject) for subject, _ in secrets):
             raise Tampered("an entry's body does not open", index=row.idx)
         return None
+
+
+def _since(series: Sequence[Series], found: AbstractSet[bytes]) -> list[Series]:
+    """A person's series from their first entry on that is found."""
+    standing, begun = [], False
+    for one in series:
+        first = 0
+        while not begun and first < one.count and not (begun := mac.tag(one.key, first) in found):
+            first += 1
+        standing.append(msgspec.structs.replace(one, first=first))
+    return standing
 
 
 def _committed(row: EntryRow, data: bytes) -> tuple[bytes, bytes]:

@@ -12,7 +12,10 @@ from commands import PHONE, Run, run
 from desk import Desk
 from reportcheck import check
 
-COUNTS = {"entries", "without_subject", "explained", "orphans_declared", "unexplained", "missing", "first"}
+COUNTS = {
+    "entries", "pruned", "without_subject", "explained", "orphans_declared", "unexplained", "missing",
+    "first",
+}  # fmt: skip
 
 
 def test_a_report_is_written_for_one_person(cv: Run, sandbox: Path, tmp_path: Path) -> None:
@@ -34,7 +37,7 @@ def test_a_report_is_written_for_one_person(cv: Run, sandbox: Path, tmp_path: Pa
 
 
 def test_what_is_said_is_in_the_reader_s_language(cv: Run, tmp_path: Path) -> None:
-    """The notes name the file, in Chinese where the locale is; a copy with cases is marked as not for them."""
+    """The notes name the file, in Chinese where the locale is; a copy with cases is marked as not theirs."""
     out = tmp_path / "r.html"
     assert str(out) in cv("log", "report", "--ref", "borrower:AJ00001", "--out", out).err
     said = cv(

@@ -109,6 +109,39 @@ def test_a_log_is_even_all_its_life(made: Made) -> None:
     assert again.explained > 0
 
 
+def pruned(made: Made) -> Balance:
+    """Five years and a day on, with some hundred entries more: let entries go by their rule, and weigh."""
+    made.vault.tenancy().journal.log(*[Happening(kind="search", who=WHO, whom=Whom())] * 300)
+    made.clock.advance(days=5 * 366)
+    assert made.vault.auditing().prune(made.token("dpo"), entries=True).count_entries > 0
+    return weighed(made)
+
+
+def test_a_pruned_log_stays_even(made: Made) -> None:
+    """What went by rule is counted with its tags; what is missing besides is found."""
+    before = weighed(made)
+    found = pruned(made)
+    assert (found.pruned, found.explained) == (256, 0)
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    assert weighed(made).explained == 2
+    report = made.vault.auditing().report(made.token("auditor"), made.ids(ROWS)[0])
+    assert report.entries == 2
+    assert before.explained > 0
+    turn(made, subjects(made)[1], 1)
+    assert weighed(made).missing == 1
+
+
+def test_a_sweep_whose_entries_were_pruned_stays_even(made: Made) -> None:
+    """Declared orphans that went by rule, the declaration's body with them, are still accounted for."""
+    purge(made, date(2032, 1, 1))
+    made.clock.advance(days=6 * 366)
+    purge(made)
+    assert weighed(made).orphans_declared > 0
+    found = pruned(made)
+    assert found.pruned == 256
+    assert found.orphans_declared > 0
+
+
 def test_the_balance_is_an_entry_and_an_auditor_s(made: Made) -> None:
     """Who may not audit learns nothing; who may is entered before."""
     size = made.size()

@@ -201,6 +201,27 @@ def erased_and_swept(made: Made, subjects: list[str]) -> None:
         room(made).report(made.token("auditor"), subjects[0])
 
 
+def test_a_report_says_what_the_log_s_retention_took(made: Made) -> None:
+    """Entries that went by rule are counted on the page; the rest is proved from the first that is left."""
+    (ident, *_) = made.ids(ROWS)
+    token = made.token("auditor")
+    room(made).report(token, ident)
+    made.vault.reading().read(made.token("collector"), [ident])
+    filler = Happening(kind="search", who=Who(actor="p-1", role="auditor", purpose="audit"), whom=Whom())
+    made.vault.tenancy().journal.log(*[filler] * 250)
+    made.clock.advance(days=5 * 366)
+    made.vault.reading().read(made.token("collector"), [ident])
+    assert room(made).prune(made.token("dpo"), entries=True).count_entries == 256
+    report = room(made).report(made.token("regulator"), ident, with_whom=True)
+    found = check(report.file, room(made).vkey.text())
+    assert found["series"] == [{"key": found["series"][0]["key"], "count": 3, "first": 1}]
+    assert "已按日志保存期限删除的更早记录</dt><dd>6</dd>" in report.file.decode()
+    edit(made, "DELETE FROM entries WHERE idx = :idx", idx=found["entries"][0]["index"])
+    edit(made, "DELETE FROM entries WHERE idx = :idx", idx=report.index)
+    with pytest.raises(Tampered):
+        room(made).report(made.token("auditor"), ident)
+
+
 # --- what it keeps to itself ------------------------------------------------------------------------------
 
 

@@ -50,9 +50,10 @@ class Proven(Quiet):
     whom: Part
 
 
-class _Series(Word):
+class _Series(Word, omit_defaults=True):
     key: str
     count: int
+    first: int = 0
 
 
 class _Entry(Word):
@@ -79,7 +80,12 @@ class _Document(Word):
 
 
 def document(
-    *, origin: str, checkpoint: str, made: int, series: Sequence[tuple[bytes, int]], entries: Sequence[Proven]
+    *,
+    origin: str,
+    checkpoint: str,
+    made: int,
+    series: Sequence[tuple[bytes, int, int]],
+    entries: Sequence[Proven],
 ) -> bytes:
     """The document's bytes.
 
@@ -87,7 +93,8 @@ def document(
         origin: The log's name.
         checkpoint: The signed checkpoint, with whatever cosignatures it has.
         made: µs UTC.
-        series: Tag key and number of entries of each generation handed over.
+        series: Of each generation handed over its tag key, its first number still in the log, and how many
+            entries it had.
         entries: Every entry of every series.
     """
     return msgspec.json.encode(
@@ -96,7 +103,7 @@ def document(
             origin=origin,
             checkpoint=checkpoint,
             made=made,
-            series=[_Series(key=stub.pack(key), count=count) for key, count in series],
+            series=[_Series(key=stub.pack(key), count=count, first=first) for key, first, count in series],
             entries=[_entry(one) for one in entries],
         )
     )

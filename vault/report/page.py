@@ -74,6 +74,7 @@ class Accesses(Word):
     Attributes:
         made: µs UTC.
         origin, size, root: The checkpoint under which it is proved; `root` in base64.
+        gone: How many older entries went when the rule for the log said so.
         with_whom: Whether cases, tickets and the like are disclosed.
         sandbox: Whether a learning vault made it.
     """
@@ -83,6 +84,7 @@ class Accesses(Word):
     origin: str
     size: int
     root: str
+    gone: int
     with_whom: bool
     sandbox: bool
 
@@ -130,7 +132,7 @@ def _about(found: Accesses, words: Words) -> list[str]:
         f"<p>{_e(words('check.2'))}</p>",
         _dl([(words("log"), found.origin), (words("size"), str(found.size)), (words("root"), found.root)]),
         f"<h2>{_e(words('not'))}</h2>",
-        _list(words, "not.1", "not.2", withheld, "not.4"),
+        _list(words, "not.1", "not.2", withheld, "not.4", "not.5"),
     ]
 
 
@@ -148,6 +150,7 @@ def _summary(found: Accesses, words: Words) -> list[str]:
         (words("first"), at(entries[0].t) if entries else words("none")),
         (words("last"), at(entries[-1].t) if entries else words("none")),
         (words("made"), at(found.made)),
+        *([(words("gone"), str(found.gone))] if found.gone else []),
     ]
     counts = Counter((_role(one, words), _house(one, words)) for one in entries)
     rows = [

@@ -185,6 +185,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
             " know of them."
         ),
     ),
+    "not.5": (
+        "所列字段是当时可以看到的字段；其中有的可能没有填写。",
+        "The fields listed are those that could be seen then; some of them may have been empty.",
+    ),
     "summary": ("概要", "Summary"),
     "total": ("记录总数", "Entries"),
     "refused": ("其中被拒绝或未成的", "of which refused or without result"),
@@ -192,6 +196,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "first": ("最早", "First"),
     "last": ("最近", "Last"),
     "byrole": ("按岗位", "By role"),
+    "gone": ("已按日志保存期限删除的更早记录", "Older entries, deleted when the log's retention ended"),
     "list": ("逐条记录", "Every entry"),
     "none": ("没有", "none"),
     "number": ("序号", "Entry"),
