@@ -29,7 +29,7 @@ from vault.pruning import floor_of
 from vault.report.document import Part, Proven, document, sealed
 from vault.report.page import Access, Accesses, render
 from vault.report.words import HOUSES, Words
-from vault.stores.rows import EntryFilter, EntryRow
+from vault.stores.rows import EntryRow
 from vault.tenancy import Tenancy
 from vault.unsealing import Series, Unsealer
 
@@ -81,7 +81,7 @@ class _Making(Word):
         registry: As it stood on the report's page.
         words: Those of the report's language.
         with_whom: Whether cases, tickets and the like are disclosed.
-        gone: How many entries went with the whole of their generation.
+        gone: How many older entries the log's retention has let go.
     """
 
     made: int
@@ -134,15 +134,16 @@ class Reporter:
             _demand_purpose(grant, with_whom=with_whom)
             people = self._unsealer.people(subject)
             self._demand_kept(people)
-            series = self._unsealer.complete(people)
+            series = self._unsealer.series(people)
+            self._unsealer.demand_last(series)
             page.add(self._own(grant, people[0]))
             page.end_tags(people)
             made, registry = page.now, page.registry
-        handed = list(_handed(series, people[0]))
-        every = sum(one.first for each in series.values() for one in each)
-        gone = every - sum(one.first for _, one in handed)
+        left, rows = self._unsealer.there(_with_own(series, people[0]))
+        handed = [(subject, one) for subject, each in left.items() for one in each if one.count > one.first]
+        gone = sum(one.first for each in left.values() for one in each)
         making = _Making(made=made, registry=registry, words=Words(lang), with_whom=with_whom, gone=gone)
-        found = self._listed(handed)
+        found = self._listed(handed, rows)
         note = self._t.journal.checkpoint()
         return self._made(found, handed, note, making)
 
@@ -167,22 +168,17 @@ class Reporter:
             shelf=row.shelf,
         )
 
-    def _listed(self, handed: Sequence[tuple[str, Series]]) -> list[_Found]:
+    def _listed(self, handed: Sequence[tuple[str, Series]], rows: Sequence[EntryRow]) -> list[_Found]:
         """Every entry of these series, in the order of the log, each with its *whom* opened.
 
         Raises:
-            Tampered: One is missing, doubled, beyond the last number, not what its stub commits to, or
-                logged under a tag of somebody else's.
+            Tampered: One isn't what its stub commits to, or is logged under a tag of somebody else's.
         """
         places = {
             tag: (place, number)
             for place, (_, one) in enumerate(handed)
             for number, tag in enumerate(one.tags(), one.first)
         }
-        asked = EntryFilter(tags=list(places), limit=len(places) + 1)
-        rows = self._t.stores.ledger.query(self._t.name, asked)
-        if len(rows) != len(places) or {row.tag for row in rows} != places.keys():
-            raise Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
         opened, bodies = self._unsealer.payloads(rows), floor_of(self._t.journal.registry()).bodies
         found = []
         for row in rows:
@@ -226,7 +222,7 @@ class Reporter:
             origin=origin,
             size=point.size,
             root=to_base64(point.root),
-            gone=sum(one.first for _, one in handed) + making.gone,
+            gone=making.gone,
             with_whom=making.with_whom,
             sandbox=self._t.policy.sandbox,
         )
@@ -306,13 +302,11 @@ def _demand_purpose(grant: Grant, *, with_whom: bool) -> None:
         )
 
 
-def _handed(series: Mapping[str, Sequence[Series]], own: str) -> Iterator[tuple[str, Series]]:
-    """The generations with an entry, by subject; the current one of `own` with the report's own entry."""
-    for subject, each in series.items():
-        for one in each:
-            more = int(subject == own and one is each[-1])
-            if one.count + more > one.first:
-                yield subject, msgspec.structs.replace(one, count=one.count + more)
+def _with_own(series: Mapping[str, Sequence[Series]], own: str) -> dict[str, list[Series]]:
+    """The series with one entry more in the current generation of `own`: the report's."""
+    last = series[own][-1]
+    more = msgspec.structs.replace(last, count=last.count + 1)
+    return {who: [*each[:-1], more] if who == own else list(each) for who, each in series.items()}
 
 
 def _agency(registry: Registry, actor: str) -> str:

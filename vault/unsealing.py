@@ -106,40 +106,62 @@ class Unsealer:
     def complete(self, subjects: Sequence[str]) -> dict[str, list[Series]]:
         """The series of these subjects, once the log has each of their entries once and none beyond.
 
-        Only entries that the log's retention let go may be missing, and those are a person's oldest.
-
         Raises:
             NotFound: A subject's log secret is gone.
             Tampered: A counter was turned back, or an entry is missing or doubled.
         """
         series = self.series(subjects)
-        while (standing := self._standing(series)) is None:
+        while (found := self._there(series)) is None or self._follows(series):
             again = self.series(subjects)
             if again == series:  # not merely grown meanwhile
-                raise Tampered(
-                    "the log does not give every entry of this subject", remedy="cvault log verify"
-                )
+                raise _incomplete()
             series = again
-        return standing
+        return found[0]
 
-    def _standing(self, series: Mapping[str, Sequence[Series]]) -> dict[str, list[Series]] | None:
-        """The series as the log has them: each tag once, none that would follow; None if it hasn't."""
-        secrets = self._t.keeping.log_secrets(list(series))
-        wanted = [tag for each in series.values() for one in each for tag in one.tags()]
+    def demand_last(self, series: Mapping[str, Sequence[Series]]) -> None:
+        """Demand that no tag follows these series: a few tags, so that it may be asked under the head's lock.
+
+        Raises:
+            Tampered: A counter was turned back.
+        """
+        if self._follows(series):
+            raise _incomplete()
+
+    def there(self, series: Mapping[str, Sequence[Series]]) -> tuple[dict[str, list[Series]], list[EntryRow]]:
+        """The series as the log still has them, and all their entries in its order.
+
+        Only entries that the log's retention let go may be missing, and those are a person's oldest.
+
+        Raises:
+            Tampered: An entry is missing or doubled.
+        """
+        found = self._there(series)
+        if found is None:
+            raise _incomplete()
+        return found
+
+    def _follows(self, series: Mapping[str, Sequence[Series]]) -> bool:
+        """Whether a tag is in the log that would be the next of a generation, or the first of the next."""
         beyond = [mac.tag(one.key, one.count) for each in series.values() for one in each]
-        for subject, each in series.items():  # were a generation hidden, its first tag would betray it
-            beyond.append(mac.tag(mac.tag_key(secrets[subject], each[-1].generation + 1), 0))
-        asked = EntryFilter(tags=[*wanted, *beyond], limit=len(wanted) + len(beyond))
-        rows = [row.tag for row in self._t.stores.ledger.query(self._t.name, asked)]
-        found = set(rows)
-        if len(rows) > len(found) or found & set(beyond):
+        for subject, secret in self._t.keeping.log_secrets(list(series)).items():
+            beyond.append(mac.tag(mac.tag_key(secret, series[subject][-1].generation + 1), 0))
+        return bool(self._t.stores.ledger.query(self._t.name, EntryFilter(tags=beyond, limit=1)))
+
+    def _there(
+        self, series: Mapping[str, Sequence[Series]]
+    ) -> tuple[dict[str, list[Series]], list[EntryRow]] | None:
+        wanted = [tag for each in series.values() for one in each for tag in one.tags()]
+        asked = EntryFilter(tags=wanted, limit=len(wanted) + 1)
+        rows = self._t.stores.ledger.query(self._t.name, asked) if wanted else []
+        found = {row.tag for row in rows}
+        if len(rows) > len(found):
             return None
         if len(found) == len(wanted):
-            return {subject: list(each) for subject, each in series.items()}
+            return {subject: list(each) for subject, each in series.items()}, rows
         floor = self._t.journal.registry().find(LogFloor, "log")
-        standing = {subject: _since(each, found) for subject, each in series.items()}
-        there = sum(one.count - one.first for each in standing.values() for one in each)
-        return standing if floor is not None and floor.entries and there == len(found) else None
+        left = {subject: _since(each, found) for subject, each in series.items()}
+        numbers = sum(one.count - one.first for each in left.values() for one in each)
+        return (left, rows) if floor is not None and floor.entries and numbers == len(found) else None
 
     def bodies(self, rows: Sequence[EntryRow]) -> dict[int, Whom]:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
@@ -193,6 +215,10 @@ class Unsealer:
         if not row.tag or any(row.tag in self.tags(subject) for subject, _ in secrets):
             raise Tampered("an entry's body does not open", index=row.idx)
         return None
+
+
+def _incomplete() -> Tampered:
+    return Tampered("the log does not give every entry of this subject", remedy="cvault log verify")
 
 
 def _since(series: Sequence[Series], found: AbstractSet[bytes]) -> list[Series]:

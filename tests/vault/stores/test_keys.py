@@ -129,3 +129,12 @@ def test_a_sweep_visits_the_pending_secrets_alone(tmp_path: Path) -> None:
     plan = session.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
     assert "secrets_pending" in plan[0][3]
     store.close()
+
+
+def test_everybody_is_paged_in_order(filled: KeyStore) -> None:
+    """All subjects by id, a page at a time, behind the one named; nobody of another tenant's."""
+    filled.put_pending("main", [], [subject("s3"), subject("s2")])
+    first = filled.everybody("main", "", 2)
+    assert first == [subject("s1"), subject("s2")]
+    assert filled.everybody("main", "s2", 2) == [subject("s3")]
+    assert filled.everybody("main", "s3", 2) == filled.everybody("other", "", 2) == []

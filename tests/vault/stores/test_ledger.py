@@ -164,3 +164,13 @@ def test_plan_items_are_paged_and_marked(ledger: LedgerStore) -> None:
     assert ledger.plan_items("main", "p2", None, "", 9) == [
         PlanItemRow(tenant="main", plan="p2", record="r1", action="restrict", rule="rule", state="open")
     ]
+
+
+def test_counters_are_fetched_together(ledger: LedgerStore) -> None:
+    """Where each stands; one that never counted is left out, and so is another tenant's."""
+    with ledger.transaction("main") as tx:
+        tx.bump({b"h": 4, b"g": 1 << 33})
+    with ledger.transaction("other") as tx:
+        tx.bump({b"x": 1})
+    assert ledger.counters("main", [b"h", b"g", b"x", b"h"]) == {b"h": 4, b"g": 1 << 33}
+    assert ledger.counters("main", []) == {}
