@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit import FrozenClock, Made, borrowers, canaries, leaks, make_vault, reopen
+from kit import FrozenClock, Made, make_vault, reopen
 from reportcheck import b64u, check
+from reportkit import ROWS, checked, filled, log_of, room
 from sqlalchemy import text
 
-from vault.auditing import Auditing, Report
 from vault.config import Stores
 from vault.errors import Denied, Invalid, NotFound, Tampered
-from vault.ledger.registry import Principal
 from vault.model import Happening, Who, Whom
 from vault.numbering import ended_handle, handle_of
 from vault.unsealing import Unsealer
-
-ROWS: Final = borrowers(3)
-HOSTILE: Final = '</pre><pre id="cvault-proof" hidden><script>alert("&\'x\')</script><b>'
 
 
 def stores(url: Callable[[str], str]) -> Stores:
@@ -51,36 +44,6 @@ def either(tmp_path: Path, store_url: Callable[[str], str]) -> Iterator[Made]:
     made = filled(make_vault(tmp_path, stores=stores(store_url)))
     yield made
     made.vault.close()
-
-
-def filled(made: Made) -> Made:
-    """Load the borrowers and look at the first."""
-    made.load(ROWS)
-    room, ids = made.vault.reading(), made.ids(ROWS)
-    room.read(made.token("collector"), ids)
-    room.read(made.token("collector"), ids[:1])
-    with pytest.raises(Denied):
-        room.read(made.token("collector"), ids[:1], fields=("id_number",))
-    room.read(made.token("legal"), ids[:1])
-    return made
-
-
-def room(made: Made) -> Auditing:
-    """The auditing room."""
-    return made.vault.auditing()
-
-
-def log_of(made: Made) -> list[bytes]:
-    """Every stub of the log."""
-    return made.vault.stores.ledger.stubs("main", 0, 1 << 40)
-
-
-def checked(made: Made, report: Report) -> dict[str, Any]:
-    """A report's document, once it was checked against the whole log as it now stands."""
-    found = check(report.file, room(made).vkey.text(), log_of(made))
-    assert len(found["entries"]) == report.entries
-    assert max(one["index"] for one in found["entries"]) == report.index
-    return found
 
 
 def about(made: Made, *subjects: str) -> set[int]:
@@ -220,134 +183,6 @@ def test_a_report_says_what_the_log_s_retention_took(made: Made) -> None:
     edit(made, "DELETE FROM entries WHERE idx = :idx", idx=report.index)
     with pytest.raises(Tampered):
         room(made).report(made.token("auditor"), ident)
-
-
-# --- what it keeps to itself ------------------------------------------------------------------------------
-
-
-def document_of(report: Report) -> bytes:
-    """The proof inside, decoded."""
-    packed = re.search(rb'cvault-proof" hidden>([^<]+)</pre>', report.file)
-    assert packed
-    return base64.b64decode(packed[1])
-
-
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_no_value_is_in_a_report(made: Made, lang: str) -> None:
-    """Neither page nor proof holds a value of any borrower, nor a case number, whatever was shown."""
-    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0], lang=lang)
-    assert leaks(report.file, canaries(ROWS)) == []
-    assert leaks(document_of(report), canaries(ROWS)) == []
-
-
-def test_staff_stand_by_a_handle_and_not_by_name(made: Made) -> None:
-    """The page has the end of the actor's random id and not what they are called."""
-    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0])
-    registry = made.vault.tenancy().journal.registry()
-    (principal, *_) = registry.all(Principal)
-    page = report.file[: report.file.index(b"cvault-proof")].decode()
-    assert principal.id[-6:] in page
-    assert principal.id not in page
-    assert principal.name not in report.file.decode()
-
-
-class Page(HTMLParser):
-    """Collects tags and text; demands that every tag is closed."""
-
-    VOID: Final = frozenset({"meta", "br"})
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep it, and that it is open."""
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close the one opened last."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Keep the text."""
-        self.words.append(data)
-
-
-TOLD: Final = {
-    "zh": (
-        "查看", "访问被拒绝", "法务", "诉讼仲裁", "居民身份证号码（完整）", "手机号码（脱敏）",
-        "不允许查看所求字段",
-        "个人信息保护法第13条第1款第2项：订立、履行合同所必需", "2026-03-16 10:00:00",
-    ),
-    "en": (
-        "looked at", "an attempt, refused", "legal staff", "legal action",
-        "a field asked for may not be seen",
-        "PIPL 13 ¶1(2): needed to conclude or perform a contract", "2026-03-16 10:00:00",
-    ),
-}  # fmt: skip
-"""What the page must say in plain words."""
-
-
-@pytest.mark.parametrize(("lang", "html_lang"), [("zh", "zh-CN"), ("en", "en")])
-def test_the_page_is_plain_and_loads_nothing(made: Made, lang: str, html_lang: str) -> None:
-    """Its language is said, its tables have scoped heads and captions; no script, no link, no resource."""
-    report = room(made).report(made.token("auditor"), made.ids(ROWS)[0], lang=lang)
-    page = Page(report.file.decode())
-    names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "link", "img", "iframe", "a", "form", "object", "embed", "base"}
-    assert not {name for _, attrs in page.tags for name in attrs} & {
-        "src",
-        "href",
-        "onclick",
-        "onload",
-        "action",
-    }
-    assert page.tags[0] == ("html", {"lang": html_lang})
-    assert all(attrs.get("scope") in {"col", "row"} for tag, attrs in page.tags if tag == "th")
-    assert sum(tag == "caption" for tag, _ in page.tags) == sum(tag == "table" for tag, _ in page.tags) == 2
-    said = "".join(page.words)
-    for words in TOLD[lang]:
-        assert words in said
-    assert "url(" not in said
-    assert "@page{size:A4" in said
-
-
-def hostile(made: Made) -> str:
-    """Make every free text near an entry hostile: the agency's name, the case, the ticket."""
-    tenancy, (ident, *_) = made.vault.tenancy(), made.ids(ROWS)
-    subject = Unsealer(tenancy).people(ident)[0]
-    (row,) = made.vault.stores.keys.subjects("main", [subject])
-    with tenancy.journal.page() as page:
-        page.put(Principal(id="p<&>", name="one of theirs", public=b"q" * 32, roles=(), agency="p-agency"))
-        page.put(Principal(id="p-agency", name=HOSTILE, public=b"p" * 32, roles=()))
-        page.add(
-            Happening(
-                kind="read",
-                who=Who(
-                    actor="p<&>", role=HOSTILE, purpose=HOSTILE, about=HOSTILE, reason=HOSTILE, outcome="o<"
-                ),
-                whom=Whom(subject=subject, case=HOSTILE, ticket=HOSTILE, record=HOSTILE, detail=HOSTILE),
-                secret=tenancy.keeping.log_secret(row), shelf=row.shelf,
-            )
-        )  # fmt: skip
-    return ident
-
-
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_what_people_wrote_can_not_break_out(made: Made, lang: str) -> None:
-    """A hostile agency, case, ticket, role and purpose stand as text; the file still proves itself."""
-    report = room(made).report(made.token("auditor"), hostile(made), lang=lang, with_whom=True)
-    checked(made, report)
-    page = Page(report.file.decode())
-    assert not {tag for tag, _ in page.tags} & {"script", "b"}
-    assert "".join(page.words).count(HOSTILE) >= 5
 
 
 def test_whom_is_for_auditor_and_regulator_alone(made: Made) -> None:
