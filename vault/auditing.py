@@ -16,7 +16,18 @@ from vault.stamping import Stamp, Stamping
 from vault.tenancy import Tenancy
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
-__all__ = ["Auditing", "Balance", "Checked", "Line", "Outcome", "Question", "Report", "Round", "Stamp", "Tail"]
+__all__ = [
+    "Auditing",
+    "Balance",
+    "Checked",
+    "Line",
+    "Outcome",
+    "Question",
+    "Report",
+    "Round",
+    "Stamp",
+    "Tail",
+]
 
 
 class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Balancing):
