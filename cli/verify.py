@@ -405,7 +405,8 @@ class Walk:
             demand(pin.size <= size, f"cut short: what was pinned has {pin.size} entries", size)
         for first in range(0, size, 256):
             rows, fault = self.rows(first, min(256, size - first))
-            leaves, pinned = [leaf(row[0]) for row in rows], pin and first < pin.size <= first + 256
+            leaves = [sha256(b"\0" + row[0]).digest() for row in rows]  # as `leaf`, without a million calls
+            pinned = pin and first < pin.size <= first + 256
             root = self.tree.root(leaves[: pin.size - first]) if pin and pinned and leaves else None
             if leaves:
                 self.tree.grow(0, leaves)
