@@ -280,3 +280,20 @@ def patch(path: Path, at: int, data: bytes) -> None:
     """Other bytes at a place of a file."""
     old = path.read_bytes()
     path.write_bytes(old[:at] + data + old[at + len(data) :])
+
+
+# --- a log about somebody
+
+TAGGED_SIZE: Final = 300
+MINE, OTHERS = Subject(1), Subject(2)
+ABOUT: Final = (3, 10, 11, 258, 299)
+"""Entries about the borrower; every other third is about somebody else."""
+
+
+def made(about: tuple[int, ...], size: int = TAGGED_SIZE) -> list[Entry]:
+    """A log of entries about the borrower, somebody else and nobody."""
+    tags = {index: MINE.tag(number) for number, index in enumerate(about)}
+    return [entry(at, tags.get(at, OTHERS.tag(at) if at % 3 == 0 else b""), f"s-{at}") for at in range(size)]
+
+
+TAGGED: Final = made(ABOUT)

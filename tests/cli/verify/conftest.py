@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from auditkit import ENTRIES, Auditor, exported
+from auditkit import ENTRIES, TAGGED, Auditor, exported
 
 
 @pytest.fixture
@@ -25,3 +25,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(log: Path, tmp_path: Path) -> Path:
     """The same, to tamper with."""
     return Path(shutil.copytree(log, tmp_path / "log"))
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of `TAGGED`."""
+    return exported(tmp_path_factory.mktemp("tagged") / "log", [one.stub for one in TAGGED])
