@@ -241,16 +241,16 @@ def report_document(entries: Sequence[Entry], subject: Subject, about: Sequence[
     }  # fmt: skip
 
 
-def page_of(document: dict[str, Any]) -> str:
+def page_of(document: dict[str, Any], human: str = "<p>访问报告</p>") -> str:
     """The page up to its signature."""
     packed = base64.b64encode(json.dumps(document).encode()).decode()
     lines = "\n".join(packed[at : at + 76] for at in range(0, len(packed), 76))
-    return f'<!DOCTYPE html><html><body><p>访问报告</p><pre id="cvault-proof" hidden>{lines}</pre>'
+    return f'<!DOCTYPE html><html><body>{human}<pre id="cvault-proof" hidden>{lines}</pre>'
 
 
-def report(document: dict[str, Any], *, name: str = ORIGIN) -> str:
+def report(document: dict[str, Any], *, name: str = ORIGIN, human: str = "<p>访问报告</p>") -> str:
     """The whole signed page."""
-    page = page_of(document)
+    page = page_of(document, human)
     text = f"cvault/report/v1\n{hashlib.sha256(page.encode()).hexdigest()}\n"
     seal = html.escape(note.sign(text, name, KEY))
     return f'{page}<pre id="cvault-signature" hidden>{seal}</pre></body></html>\n'

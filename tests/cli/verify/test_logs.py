@@ -121,6 +121,10 @@ def test_pruning_is_of_a_prefix(auditor: Auditor, log: Path, copy: Path, tmp_pat
     (gap / "tile/entries/001").unlink()
     (gap / "tile/0/001").unlink()
     assert auditor("tree", gap).fault == (5, 256)
+    edge = prune(Path(shutil.copytree(log, tmp_path / "edge")), 2)
+    for name in ("tile/entries/002.p/88", "tile/0/002.p/88"):
+        (edge / name).unlink()
+    assert auditor("tree", edge).fault == (5, 512)
     left = prune(Path(shutil.copytree(log, tmp_path / "left")), 2)
     shutil.copy(log / "tile/0/000", left / "tile/0/000")
     assert auditor("tree", left).fault == (5, 0)

@@ -125,6 +125,7 @@ FALSE_REPORTS: dict[str, tuple[str, int | None]] = {
     "another page": (report(DOCUMENT).replace("访问", "訪問"), None),
     "something behind it": (report(DOCUMENT) + "<p>", None),
     "a second proof": (report(DOCUMENT).replace("<p>", '<pre id="cvault-proof" hidden>AA==</pre><p>'), None),
+    "a second proof, signed": (report(DOCUMENT, human='<pre id="cvault-proof" hidden>AA==</pre>'), None),
     "no proof": (report(DOCUMENT).replace("cvault-proof", "cvault-prove"), None),
     "no signature": (page_of(DOCUMENT), None),
     "a checkpoint for a signature": (

@@ -17,6 +17,7 @@ from auditkit import (
     exported,
     patch,
     pin,
+    receipt,
     signed,
 )
 from logs import KEY, ORIGIN, Log, root_of, row
@@ -157,3 +158,24 @@ def test_a_pin_that_is_none_of_this_logs_is_refused(
     """Another log's, another spelling, or a checkpoint that the log's key didn't sign."""
     (tmp_path / "pin").write_text(text, "utf-8")
     assert auditor("extends", tmp_path / "pin", log).code == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b'"t":1000000', b'"t":9007199254740991', 0),
+        (b'"t":1000000', b'"t":9007199254740992', 5),
+        (b'"i":1', b'"i":9007199254740992', 5),
+        (b'"k":"read"', b'"k":"glance"', 5),
+    ],
+)
+def test_what_was_never_a_stub_is_refused_even_where_the_log_signed_it(
+    auditor: Auditor, tmp_path: Path, old: bytes, new: bytes, code: int
+) -> None:
+    """Numbers are below 2^53 and kinds of the closed list, in an export and in a receipt."""
+    entries = [ENTRIES[0].replace(old, new)]
+    log = exported(tmp_path / "log", entries)
+    (log / "r").write_text(receipt(entries, 0, entries[0]), "utf-8")
+    for command in (("tree", log), ("proof", log / "r")):
+        told = auditor(*command)
+        assert told.code == 0 if code == 0 else told.fault == (5, 0)

@@ -78,6 +78,23 @@ def test_a_bad_cosignature_of_a_known_witness_spoils_the_note(
     assert auditor("tree", copy, "--policy", tmp_path / "policy").code == 5
 
 
+def test_a_witnesss_time_is_below_2_63(auditor: Auditor, copy: Path, tmp_path: Path) -> None:
+    """c2sp.org/tlog-cosignature: the greatest time is shown as it stands, one more is refused."""
+    (tmp_path / "policy").write_text(f"witness w {W[0].vkey}\nquorum w\n", "utf-8")
+    for time, code in ((2**63 - 1, 0), (2**63, 5)):
+        (copy / "checkpoint").write_text(W[0].cosign(NOTE, time), "utf-8")
+        assert auditor("tree", copy, "--policy", tmp_path / "policy").code == code
+    (copy / "checkpoint").write_text(W[0].cosign(NOTE, 2**63 - 1), "utf-8")
+    assert str(2**63 - 1) in auditor.plain("tree", copy, "--policy", tmp_path / "policy").out
+
+
+@pytest.mark.parametrize(("lines", "code"), [(100, 0), (101, 5)])
+def test_a_note_has_at_most_100_signatures(auditor: Auditor, copy: Path, lines: int, code: int) -> None:
+    """docs/formats/checkpoint.md, "A reader MUST" 1."""
+    (copy / "checkpoint").write_text(NOTE + NOTE.split("\n\n")[1] * (lines - 1), "utf-8")
+    assert auditor("tree", copy).code == code
+
+
 @pytest.mark.parametrize(
     "policy",
     [
