@@ -206,7 +206,7 @@ def signed(text: str, key: Key, signature: bytes) -> int | None:
         Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
     except (InvalidSignature, ValueError):
         raise Refused(f"the signature of {key.name} isn't valid") from None
-    demand(at is None or at < 1 << 63, "a witness's time is 2^63 or more")
+    demand(at is None or 0 < at < 1 << 63, "a witness's time is 0, or 2^63 or more")
     return at
 
 
@@ -393,7 +393,7 @@ class Walk:
     def __init__(self, folder: str, trust: Trust) -> None:
         self.point = open_checkpoint(read(os.path.join(folder, "checkpoint")), trust)
         self.tree = Tree(folder, self.point.size)
-        self.minimum, self.first, self.last = 0, 0, 0
+        self.minimum, self.first, self.last, self.lowest = 0, 0, 0, False
         self.counters: dict[bytes, int] = {}
         self.kinds: Counter[bytes] = Counter()
 
@@ -454,17 +454,22 @@ class Walk:
         return rows, fault
 
     def prune(self, first: int, width: int) -> None:
-        """c2sp.org/tlog-tiles, "Pruning": a prefix may lack bundles and tiles; the level above stands."""
+        """tiles.md, "Pruning": a prefix may lack bundles, and tiles of level 0; the lowest there stand."""
         tree, number = self.tree, first // 256
         demand(first == self.minimum and width == 256, "its bundle isn't there", first)
-        demand(tree.file("0", number, 256, 1 << 14) is None, "its bundle isn't there, its tile is", first)
+        data = tree.file("0", number, 256, 1 << 14)
+        self.minimum = first + 256
+        if data is not None:
+            self.lowest = True
+            tree.grow(0, [data[at : at + 32] for at in range(0, len(data), 32)])
+            return
+        demand(not self.lowest, "its bundle and tile aren't there, but an earlier tile is", first)
         try:
             above = tree.files[1] if number % 256 else tree.tile(1, number // 256)
         except Refused:
             raise Refused("its bundle isn't there, nor what would stand for it", first) from None
         tree.counts[0] += 256
         tree.grow(1, [above[number % 256 * 32 :][:32]])
-        self.minimum = first + 256
 
     def in_order(self, rows: Sequence[Row], first: int) -> None:
         """The page's 2, 4, 5: a known kind; time never back; each node's counter from 1, without a gap."""
@@ -632,22 +637,24 @@ class Report:
             same and said["format"] == "cvault/report/v1",
             "the report, its proof and its checkpoint aren't one log's",
         )
-        series = [fields(one, {"key": str, "count": int}) for one in said["series"]]
+        known = [{"first": 0, **one} if isinstance(one, dict) else one for one in said["series"]]
+        series = [fields(one, {"first": int, "key": str, "count": int}) for one in known]
+        self.pruned = max((one["first"] for one in series), default=0)
         self.keys = [unbase64(one["key"], 32, URL) for one in series]
         self.numbers: list[set[int]] = [set() for _ in series]
         self.tags: dict[bytes, int] = {}
         self.shown: Counter[str] = Counter()
         for one in said["entries"]:
             self.entry(fields(one, ENTRY))
-        whole = all(set(range(len(have))) == have for have in self.numbers)
-        demand(
-            whole and [one["count"] for one in series] == list(map(len, self.numbers)), "a series has a gap"
-        )
-        self.beyond = {
-            self.tag(at, len(have) + more)
-            for at, have in enumerate(self.numbers)
-            for more in range(self.BEYOND)
-        }
+        self.beyond: set[bytes] = set()
+        for at, (one, have) in enumerate(zip(series, self.numbers)):  # noqa: B905  one was made of the other
+            first, count = one["first"], one["count"]
+            demand(
+                0 <= first <= count <= self.point.size and len(have) == count - first, "a series has a gap"
+            )
+            demand(not have or (min(have), max(have)) == (first, count - 1), "a series has a gap")
+            others = (*range(first), *range(count, count + self.BEYOND))
+            self.beyond.update(self.tag(at, number) for number in others)
 
     def tag(self, series: int, number: int) -> bytes:
         """The `g` that an entry of this number must bear: log-entry.md, "Body"."""
@@ -745,6 +752,8 @@ def report(options: argparse.Namespace, notes: list[str]) -> Found:
     }
     if options.tree:
         return Walk(options.tree, trust).run(notes, said.visit, said.point) | found
+    if said.pruned:
+        notes.append("by the report, earlier accesses are pruned from the log")
     notes.append("no --tree: whether an access was left out isn't checked")
     return told(said.point) | found
 

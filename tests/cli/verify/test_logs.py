@@ -115,8 +115,19 @@ def test_a_pruned_log_rests_on_the_tiles_above_and_says_so(
     assert auditor("tree", copy).code == 5
 
 
+def test_tiles_of_pruned_bundles_may_stay_and_are_held(auditor: Auditor, copy: Path) -> None:
+    """The lowest tiles that are there stand for what is gone, and must fit what stands above them."""
+    for number in range(2):
+        (copy / f"tile/entries/{number:03}").unlink()
+    assert auditor("tree", copy).json["minimum"] == 512
+    (copy / "tile/0/000").unlink()
+    assert auditor("tree", copy).json["minimum"] == 512
+    patch(copy / "tile/0/001", 40, b"?")
+    assert auditor("tree", copy).fault == (5, 256)
+
+
 def test_pruning_is_of_a_prefix(auditor: Auditor, log: Path, copy: Path, tmp_path: Path) -> None:
-    """A gap further on, a tile left without its bundle, or nothing above is no pruning."""
+    """A gap further on, or among the tiles, or an edge or nothing above is no pruning."""
     gap = Path(shutil.copytree(log, tmp_path / "gap"))
     (gap / "tile/entries/001").unlink()
     (gap / "tile/0/001").unlink()
@@ -127,7 +138,7 @@ def test_pruning_is_of_a_prefix(auditor: Auditor, log: Path, copy: Path, tmp_pat
     assert auditor("tree", edge).fault == (5, 512)
     left = prune(Path(shutil.copytree(log, tmp_path / "left")), 2)
     shutil.copy(log / "tile/0/000", left / "tile/0/000")
-    assert auditor("tree", left).fault == (5, 0)
+    assert auditor("tree", left).fault == (5, 256)
     nothing = prune(Path(shutil.copytree(log, tmp_path / "nothing")), 2)
     (nothing / "tile/1/000.p/2").unlink()
     assert auditor("tree", nothing).fault == (5, 0)

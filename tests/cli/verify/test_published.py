@@ -96,6 +96,19 @@ def test_the_cosignatures_example_has_the_pages_time_and_message() -> None:
     assert f"cosignature/v1\ntime {time}\n{body}" == COSIGNED["message"]
 
 
+def test_cosignatures_of_public_witnesses_verify() -> None:
+    """A public log's checkpoint, as three public witnesses cosigned it, under their published keys."""
+    real = VECTORS["public witnesses"]
+    body, lines = note.split(real["note"])
+    signatures = {name: signature for name, _, signature in lines}
+    for text in real["vkeys"]:
+        key = verify.vkey(text, 4)
+        assert spelled(key) == text
+        assert verify.signed(body, key, signatures[key.name]) == real["time"]
+        with pytest.raises(verify.Refused):
+            verify.signed(body.replace("1432088532", "1432088533"), key, signatures[key.name])
+
+
 def test_the_receipts_example_is_refused_for_what_it_elides(auditor: Auditor, tmp_path: Path) -> None:
     """tlog-proof.md shortens its signatures: all before them is read and written again, the whole refused."""
     text = VECTORS["tlog-proof.md"]["receipt"]

@@ -64,6 +64,24 @@ def test_a_report_holds_against_a_later_export(auditor: Auditor, tmp_path: Path)
     assert auditor("report", page, "--tree", rewritten).code == 5
 
 
+def test_a_report_of_a_pruned_log_begins_with_what_is_there(auditor: Auditor, tmp_path: Path) -> None:
+    """`first` names the number it begins with; a log that still has earlier ones refutes it."""
+    document = copy.deepcopy(DOCUMENT)
+    document["entries"] = document["entries"][3:]
+    document["series"][0]["first"] = 3
+    page, pruned = (
+        beside(tmp_path, report(document)),
+        exported(tmp_path / "log", [one.stub for one in TAGGED]),
+    )
+    assert any("pruned" in note for note in auditor("report", page).json["notes"])
+    assert auditor("report", page, "--tree", pruned).fault == (5, ABOUT[0])
+    (pruned / "tile/entries/000").unlink()
+    assert auditor("report", page, "--tree", pruned).json["accesses"] == 2
+    for first in (2, 4, -1, 10**15):
+        document["series"][0]["first"] = first
+        assert auditor("report", beside(tmp_path, report(document))).code == 5
+
+
 @pytest.mark.parametrize("about", [ABOUT[:-1], ABOUT[:2], ()])
 def test_an_access_left_out_is_found_in_the_log(
     auditor: Auditor, tagged: Path, tmp_path: Path, about: tuple[int, ...]

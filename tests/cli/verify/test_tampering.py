@@ -63,6 +63,12 @@ def all_tiles(log: Path, entries: list[bytes]) -> None:
     (log / "log.vkey").write_bytes(key)
 
 
+def headless(log: Path) -> None:
+    """The first entries gone as if pruned, with another history in their place."""
+    (log / "tile/entries/000").unlink()
+    patch(log / "tile/0/000", 5, b"?")
+
+
 def swap(entries: list[bytes], one: int, other: int) -> list[bytes]:
     """Two entries in each other's place."""
     made = list(entries)
@@ -90,7 +96,7 @@ TAMPERINGS: dict[str, tuple[Tamper, int | None]] = {
     "a bundle truncated": (lambda log: os.truncate(log / "tile/entries/001", 2 + len(ENTRIES[256])), 257),
     "a bundle emptied": (lambda log: os.truncate(log / "tile/entries/001", 0), 256),
     "a bundle deleted": (lambda log: (log / "tile/entries/001").unlink(), 256),
-    "the first bundle deleted": (lambda log: (log / "tile/entries/000").unlink(), 0),
+    "the first bundle deleted, its tile edited": (headless, 0),
     "the last bundle deleted": (lambda log: (log / "tile/entries/002.p/88").unlink(), 512),
     "a tile edited": (lambda log: patch(log / "tile/0/001", 32 * 5, b"?"), 261),
     "a tile deleted": (lambda log: (log / "tile/0/001").unlink(), 256),
