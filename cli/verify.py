@@ -390,8 +390,9 @@ def stubs(data: bytes, first: int, width: int) -> tuple[list[Row], Refused | Non
 class Walk:
     """The whole check of an exported log (docs/formats/log-entry.md, "What a verifier checks")."""
 
-    def __init__(self, folder: str, trust: Trust) -> None:
+    def __init__(self, folder: str, trust: Trust, allowed: str | None = None) -> None:
         self.point = open_checkpoint(read(os.path.join(folder, "checkpoint")), trust)
+        self.allowed = decimal(allowed or "0")
         self.tree = Tree(folder, self.point.size)
         self.minimum, self.first, self.last, self.lowest = 0, 0, 0, False
         self.counters: dict[bytes, int] = {}
@@ -457,6 +458,7 @@ class Walk:
         """tiles.md, "Pruning": a prefix may lack bundles, and tiles of level 0; the lowest there stand."""
         tree, number = self.tree, first // 256
         demand(first == self.minimum and width == 256, "its bundle isn't there", first)
+        demand(first < self.allowed, "its bundle isn't there, nor said to be pruned (--minimum N)", first)
         data = tree.file("0", number, 256, 1 << 14)
         self.minimum = first + 256
         if data is not None:
@@ -473,6 +475,30 @@ class Walk:
 
     def in_order(self, rows: Sequence[Row], first: int) -> None:
         """The page's 2, 4, 5: a known kind; time never back; each node's counter from 1, without a gap."""
+        if not self.in_plain_order(rows):
+            self.in_mixed_order(rows, first)
+        self.first = self.first or (int(rows[0][4]) if rows else 0)
+        self.kinds.update([row[2] for row in rows])
+
+    def in_plain_order(self, rows: Sequence[Row]) -> bool:
+        """The same for the usual bundle, all of one node and in order; anything else is looked at singly."""
+        times = [self.last, *[int(row[4]) for row in rows]]
+        counts = [int(row[1]) for row in rows]
+        node = rows[0][3] if rows else b""
+        begins = self.counters.get(node, counts[0] - 1 if counts and self.minimum else 0) + 1
+        plain = (
+            counts == list(range(begins, begins + len(counts)))
+            and times == sorted(times)
+            and {row[3] for row in rows} == {node}
+            and KINDS.issuperset([row[2] for row in rows])
+            and max(times[-1], counts[-1]) < 1 << 53
+        )
+        if plain:
+            self.counters[node], self.last = counts[-1], times[-1]
+        return plain
+
+    def in_mixed_order(self, rows: Sequence[Row], first: int) -> None:
+        """One entry after the other, so that the first at fault is named."""
         last, counters = self.last, self.counters
         for index, (_, i, kind, node, t) in enumerate(rows, first):
             count, at = int(i), int(t)
@@ -485,8 +511,7 @@ class Walk:
             if at >= 1 << 53 or count >= 1 << 53:
                 raise Refused("a number is 2^53 or more", index)
             counters[node], last = count, at
-        self.first, self.last = self.first or (int(rows[0][4]) if rows else 0), last
-        self.kinds.update([row[2] for row in rows])
+        self.last = last
 
 
 # --- one entry: its stub, what was disclosed of it, its receipt; the shapes are those of docs/formats
@@ -710,7 +735,7 @@ def trusted(options: argparse.Namespace, notes: list[str], beside: str) -> Trust
 
 def tree(options: argparse.Namespace, notes: list[str]) -> Found:
     """An exported log: every entry, tile, counter and time; its root; its signatures."""
-    return Walk(options.dir, trusted(options, notes, options.dir)).run(notes)
+    return Walk(options.dir, trusted(options, notes, options.dir), options.minimum).run(notes)
 
 
 def extends(options: argparse.Namespace, notes: list[str]) -> Found:
@@ -719,7 +744,7 @@ def extends(options: argparse.Namespace, notes: list[str]) -> Found:
     lines = [line.strip() for line in utf8(data).splitlines() if line.strip()]
     text = open_note(data, trust.logs)[0] if b"\n\n" in data else "\n".join([*lines, ""])
     pin = three_lines(text)
-    return Walk(options.dir, trust).run(notes, pin=pin) | {"pinned": pin.size}
+    return Walk(options.dir, trust, options.minimum).run(notes, pin=pin) | {"pinned": pin.size}
 
 
 def proof(options: argparse.Namespace, notes: list[str]) -> Found:
@@ -730,7 +755,7 @@ def proof(options: argparse.Namespace, notes: list[str]) -> Found:
 
 def bodies(options: argparse.Namespace, notes: list[str]) -> Found:
     """Disclosed entries: what is said of them is what they committed to."""
-    walk = Walk(options.dir, trusted(options, notes, options.dir))
+    walk = Walk(options.dir, trusted(options, notes, options.dir), options.minimum)
     with opened(options.file) as file:
         said = Bodies(file, options.key, walk.point)
         found = walk.run(notes, said.visit)
@@ -751,11 +776,14 @@ def report(options: argparse.Namespace, notes: list[str]) -> Found:
         "made": said.said["made"],
     }
     if options.tree:
-        return Walk(options.tree, trust).run(notes, said.visit, said.point) | found
+        return Walk(options.tree, trust, options.minimum).run(notes, said.visit, said.point) | found
     if said.pruned:
         notes.append("by the report, earlier accesses are pruned from the log")
     notes.append("no --tree: whether an access was left out isn't checked")
     return told(said.point) | found
+
+
+HELP = {"--minimum": "the log's retention let entries before this index go; without it, none may be missing"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -769,8 +797,8 @@ def arguments() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     takes = {
-        tree: ["dir"], proof: ["file", "--entry"], extends: ["pinned", "dir"],
-        report: ["file", "--tree"], bodies: ["dir", "file", "--key"],
+        tree: ["dir", "--minimum"], proof: ["file", "--entry"], extends: ["pinned", "dir", "--minimum"],
+        report: ["file", "--tree", "--minimum"], bodies: ["dir", "file", "--key", "--minimum"],
     }  # fmt: skip
     for run, names in takes.items():
         command = commands.add_parser(
@@ -778,7 +806,7 @@ def arguments() -> argparse.ArgumentParser:
         )
         command.set_defaults(run=run)
         for name in names:
-            command.add_argument(name, metavar=name.lstrip("-").upper())
+            command.add_argument(name, metavar=name.lstrip("-").upper(), help=HELP.get(name))
     return parser
 
 

@@ -157,7 +157,7 @@ def test_bodies_of_pruned_entries_are_refused(auditor: Auditor, tmp_path: Path) 
     for first, last, fault in ((250, 260, 250), (250, 256, 250), (256, 300, None)):
         lines = json_lines(head_of(TAGGED_SIZE, first, last), *body_lines(TAGGED, first, last, ["who"]))
         (tmp_path / "bodies").write_text(lines, "utf-8")
-        told = auditor("bodies", log, tmp_path / "bodies")
+        told = auditor("bodies", log, tmp_path / "bodies", "--minimum", 256)
         assert told.code == 0 if fault is None else told.fault == (5, fault)
 
 

@@ -104,26 +104,28 @@ def test_a_pruned_log_rests_on_the_tiles_above_and_says_so(
     auditor: Auditor, copy: Path, tmp_path: Path, bundles: int
 ) -> None:
     """What is there is checked, and what isn't is named; counters begin with what is there."""
-    copy = prune(copy, bundles)
-    said = auditor("tree", copy).json
+    copy, gone = prune(copy, bundles), ("--minimum", 256 * bundles)
+    said = auditor("tree", copy, *gone).json
     assert (said["minimum"], said["kinds"]) == (256 * bundles, {"read": 600 - 256 * bundles})
     assert f"entries before {256 * bundles} are pruned" in said["notes"][-1]
     for size, code in ((256 * bundles, 0), (256 * bundles + 1, 0), (600, 0), (100, 5)):
         (tmp_path / "pin").write_text(pin(ENTRIES[:size]), "utf-8")
-        assert auditor("extends", tmp_path / "pin", copy).code == code, size
+        assert auditor("extends", tmp_path / "pin", copy, *gone).code == code, size
+    assert auditor("tree", copy).fault == (5, 0)
+    assert auditor("tree", copy, "--minimum", 256 * bundles - 256).fault == (5, 256 * bundles - 256)
     patch(copy / "tile/1/000.p/2", 3, b"?")
-    assert auditor("tree", copy).code == 5
+    assert auditor("tree", copy, *gone).code == 5
 
 
 def test_tiles_of_pruned_bundles_may_stay_and_are_held(auditor: Auditor, copy: Path) -> None:
     """The lowest tiles that are there stand for what is gone, and must fit what stands above them."""
     for number in range(2):
         (copy / f"tile/entries/{number:03}").unlink()
-    assert auditor("tree", copy).json["minimum"] == 512
+    assert auditor("tree", copy, "--minimum", 600).json["minimum"] == 512
     (copy / "tile/0/000").unlink()
-    assert auditor("tree", copy).json["minimum"] == 512
+    assert auditor("tree", copy, "--minimum", 600).json["minimum"] == 512
     patch(copy / "tile/0/001", 40, b"?")
-    assert auditor("tree", copy).fault == (5, 256)
+    assert auditor("tree", copy, "--minimum", 600).fault == (5, 256)
 
 
 def test_pruning_is_of_a_prefix(auditor: Auditor, log: Path, copy: Path, tmp_path: Path) -> None:
@@ -131,17 +133,17 @@ def test_pruning_is_of_a_prefix(auditor: Auditor, log: Path, copy: Path, tmp_pat
     gap = Path(shutil.copytree(log, tmp_path / "gap"))
     (gap / "tile/entries/001").unlink()
     (gap / "tile/0/001").unlink()
-    assert auditor("tree", gap).fault == (5, 256)
+    assert auditor("tree", gap, "--minimum", 600).fault == (5, 256)
     edge = prune(Path(shutil.copytree(log, tmp_path / "edge")), 2)
     for name in ("tile/entries/002.p/88", "tile/0/002.p/88"):
         (edge / name).unlink()
-    assert auditor("tree", edge).fault == (5, 512)
+    assert auditor("tree", edge, "--minimum", 600).fault == (5, 512)
     left = prune(Path(shutil.copytree(log, tmp_path / "left")), 2)
     shutil.copy(log / "tile/0/000", left / "tile/0/000")
-    assert auditor("tree", left).fault == (5, 256)
+    assert auditor("tree", left, "--minimum", 600).fault == (5, 256)
     nothing = prune(Path(shutil.copytree(log, tmp_path / "nothing")), 2)
     (nothing / "tile/1/000.p/2").unlink()
-    assert auditor("tree", nothing).fault == (5, 0)
+    assert auditor("tree", nothing, "--minimum", 600).fault == (5, 0)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13, 300])
