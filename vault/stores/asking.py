@@ -275,24 +275,19 @@ def _indexed(asked: Asked) -> tuple[list[ColumnElement[bool]], list[tuple[str, s
         return [], given
     if asked.is_refused:
         return [REFUSED, _E.reason == asked.reason], given
-    if asked.view == "clear":
+    if asked.view == "clear" and asked.about is not None:
         return [CLEAR, _E.about == asked.about], given
     best = [pair for pair in given if pair != ("kind", "read")][:1] or given[:1]
     return [_E[name] == value for name, value in best], [pair for pair in given if pair not in best]
 
 
 def _others(asked: Asked) -> list[ColumnElement[bool]]:
-    """The conditions that no index helps with."""
-    found: list[ColumnElement[bool]] = []
-    if asked.outcome is not None:
-        found.append(_E.outcome == asked.outcome)
-    if asked.reason is not None and not (asked.is_refused and asked.mark is None):
-        found.append(_E.reason == asked.reason)
-    if asked.about is not None and (asked.is_refused or asked.view != "clear" or asked.mark is not None):
-        found.append(_E.about == asked.about)
+    """The other conditions; one that `_indexed` gave already may come again, which changes nothing."""
+    equal = ("outcome", "reason", "about")
+    found = [_E[name] == value for name in equal if (value := getattr(asked, name)) is not None]
     if asked.token:
         found += [_E.token >= asked.token, _E.token < asked.token + "g"]
-    if asked.refused and asked.mark is not None:
+    if asked.refused:
         found.append(REFUSED)
     return found + _views(asked)
 

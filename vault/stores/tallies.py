@@ -214,9 +214,9 @@ class Tallies:
         return size
 
     def _recount(self, first: int, beyond: int, span: Span, session: Session) -> None:
-        """Count some hours anew; of the last, what was counted since is kept, for nobody counts meanwhile."""
-        (row,) = _LOCK[session.lite].rows(session, tenant=self._tenant)
-        stop = span.stop if beyond < _EVER else int(row[0])
+        """Count some hours anew; the last hour up to where it was counted on meanwhile."""
+        rows = _LOCK[session.lite].rows(session, tenant=self._tenant)
+        stop = span.stop if beyond < _EVER or not rows else int(rows[0][0])
         _DROP.change(session, tenant=self._tenant, first=first, beyond=beyond)
         _ADD[session.lite].change(session, tenant=self._tenant, start=span.start, stop=stop)
 
