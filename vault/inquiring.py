@@ -19,6 +19,7 @@ from vault.errors import Invalid, NotFound
 from vault.ledger import stub
 from vault.ledger.registry import Principal, Registry
 from vault.model import Happening, Whom, Word
+from vault.stores.asking import PAGE as ROWS
 from vault.stores.asking import Asked, Span
 from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
@@ -123,7 +124,10 @@ class Inquiring:
         if asked is None:
             raise NotFound
         span = self._span(question, page.receipts[-1].index + 1)
-        rows = log_table(self._t).walk(asked, span) if tags is None else self._tagged(tags, asked, span)
+        if tags is None:
+            rows = log_table(self._t).walk(asked, span, _page(question))
+        else:
+            rows = self._tagged(tags, asked, span)
         return self._answer(question, rows, registry)
 
     def no_case(
@@ -256,6 +260,11 @@ def principal_of(actor: str, registry: Registry) -> str:
             "several principals have this name", code="invalid_actor", field="actor", remedy="give the id"
         )
     return named[0] if named else actor
+
+
+def _page(q: Question) -> int:
+    """Entries worth fetching at once: no more than are wanted, unless some will be left out here."""
+    return ROWS if q.limit is None or q.node or q.case else min(q.limit, ROWS)
 
 
 def _words(q: Question) -> str:
