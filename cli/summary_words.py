@@ -57,7 +57,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "vouched": ("What vouches for this", "凭据"),
     "checkpoint": ("Checkpoint that covers the month", "覆盖本月的日志检查点"),
     "checkpoint.of": ("size {size}, root {root}", "规模 {size}，根 {root}"),
-    "checkpoint.none": ("none stored yet", "尚无"),
+    "checkpoint.none": ("none: the log had not begun", "无：日志尚未开始"),
     "witnesses": ("Witnessed by", "见证方"),
     "witnesses.of": ("{witness} ({time})", "{witness}（{time}）"),
     "witnesses.none": (

@@ -98,7 +98,7 @@ class Summary(Word):
         kinds: Entries by kind.
         alarms, glass: Alarms, and those of them for which somebody broke the glass.
         no_case: Reads that were marked as of people without an open case.
-        checkpoint: None while the log has none that covers the month.
+        checkpoint: None where the log had not begun.
         made: When the summary was made: the only part that differs each time.
     """
 
@@ -220,11 +220,14 @@ class Summarising:
         return sorted(found, key=lambda reader: (-reader.reads, reader.actor))
 
     def _vouched(self, stop: int) -> Vouched | None:
-        """The smallest stored checkpoint that covers the month: the same one whenever that is asked."""
-        table = log_table(self._t)
-        text = table.checkpoint_of(stop) if stop else None
-        if text is None:
+        """The smallest stored checkpoint that covers the month: the same one whenever that is asked.
+
+        While the month runs none may be stored yet; then it is the newest.
+        """
+        if not stop:
             return None
+        table = log_table(self._t)
+        text = table.checkpoint_of(stop) or self._t.journal.checkpoint()
         key = VKey(name=self._t.keys.origin, public=self._t.keys.log.public)
         point = checkpoint.open_checkpoint(text, key)
         witnesses = {one.witness: iso(one.t) for one in table.witnessed(stop)}

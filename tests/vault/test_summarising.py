@@ -99,6 +99,8 @@ def test_the_running_month(made: Made) -> None:
     found = made.vault.auditing().summarise(made.token("auditor"))
     assert (found.month, found.complete, found.reads) == ("2026-04", False, 1)
     assert found.first == (march(made).last or 0) + 1
+    assert found.checkpoint is not None
+    assert found.checkpoint.size > (found.last or 0)
 
 
 def test_a_month_without_entries(made: Made) -> None:
