@@ -8,7 +8,6 @@ from cli import messages_powers
 
 TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
     "ask.counting": ("Counting new entries", "统计新增留痕"),
-    "ask.none": ("Nothing found.", "没有符合的留痕。"),
     "ask.off": (
         "{off} of {reads} reads ({share}) outside working hours: {night} at night, {weekend} on weekends.",
         "共 {reads} 次读取，其中非工作时段 {off} 次（{share}）：夜间 {night} 次，周末 {weekend} 次。",
@@ -49,7 +48,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
     "column.outcome": ("outcome", "结果"),
     "column.policy": ("policy", "策略"),
     "column.reads": ("reads", "读取次数"),
-    "column.share": ("share", "占比"),
     "column.subject": ("subject", "个人"),
     "column.time": ("time", "时间（UTC）"),
     "column.times": ("times", "查询次数"),

@@ -79,6 +79,7 @@ _STORED: Final = Statement(
 )
 _FOUND: Final = Statement(_COUNTED)
 _AT: Final = Statement(select(_E.t).where(_E.tenant == _TENANT, _E.idx == bindparam("idx")))
+_FIRST: Final = Statement(select(func.min(_E.idx)).where(_E.tenant == _TENANT))
 
 
 class Which(Word):
@@ -221,9 +222,16 @@ class Tallies:
         _ADD[session.lite].change(session, tenant=self._tenant, start=span.start, stop=stop)
 
     def _stretches(self, size: int) -> Iterator[tuple[int, int, Span]]:
-        """Whole hours of about a chunk of entries, from before the first to after the last."""
-        session, start, first = self._db.session(), 0, -_EVER
-        table = LogTable(session, self._tenant)
+        """Whole hours of about a chunk of entries, from before the first to after the last.
+
+        Where the log was pruned, from the first hour of which every entry is there.
+        """
+        session = self._db.session()
+        table, start, first = LogTable(session, self._tenant), 0, -_EVER
+        ((there,),) = _FIRST.rows(session, tenant=self._tenant)
+        if there:  # entries before it went by rule: the hour in which it stands can't be counted any more
+            first = self._hour(session, int(there), size) + 1
+            start = table.index_at(first * HOUR, size)
         while True:
             at = min(start + CHUNK, size)
             beyond = self._hour(session, at, size)
