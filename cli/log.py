@@ -1,30 +1,25 @@
-"""Commands about the access log: list, verify, export, receipt; others in `witnesses`, `log_report`."""
+"""Commands about the access log: verify, checkpoint, vkey, export, receipt; others in their own modules."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
+import msgspec
 import typer
 
-from cli import log_prune, log_report, parsing, witnesses
+from cli import log_list, log_prune, log_questions, log_report, log_summary, witnesses
 from cli.context import Call, command
 from cli.options import LARGEST
 from cli.output import Output
-from vault.model import ENTRY_KINDS, PURPOSES, REASONS
-
-if TYPE_CHECKING:  # the rooms are imported by the commands that need them, so that --help stays fast
-    from vault.auditing import Line
-
-Text = str | None
-OUTCOMES: Final = ("ok", "denied", "not_found", "failed")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to their group."""
-    command(app, "list")(list_)
+    log_list.register(app)
+    log_questions.register(app)
+    log_summary.register(app)
     command(app, "verify", chooses=True)(verify)
     command(app, "checkpoint")(checkpoint)
     command(app, "vkey")(vkey)
@@ -35,79 +30,12 @@ def register(app: typer.Typer) -> None:
     log_report.register(app)
 
 
-def list_(
+def verify(
     call: Call,
-    *,
-    subject: Annotated[
-        Text, typer.Option("--subject", help="A subject's id, or one of their records'.")
-    ] = None,
-    ref: Annotated[Text, typer.Option("--ref", help="The subject by KIND:EXTERNAL_ID of a record.")] = None,
-    actor: Annotated[Text, typer.Option("--actor", help="A principal, by id or name.")] = None,
-    purpose: Annotated[Text, typer.Option("--purpose", help="Entries for this purpose.")] = None,
-    kind: Annotated[Text, typer.Option("--kind", help="Entries of this kind: read, search, deny, …")] = None,
-    field: Annotated[
-        Text, typer.Option("--field", help="Entries that showed it: borrower.id_number.")
-    ] = None,
-    clear: Annotated[
-        bool, typer.Option("--clear", help="With --field: only those that showed it CLEAR.")
+    retally: Annotated[
+        bool, typer.Option("--retally", help="Count again what questions are answered from.")
     ] = False,
-    outcome: Annotated[Text, typer.Option("--outcome", help="ok, denied, not_found, failed.")] = None,
-    reason: Annotated[Text, typer.Option("--reason", help="Why it was refused: role_denied, …")] = None,
-    since: Annotated[Text, typer.Option("--since", help="ISO day or time, UTC; inclusive.")] = None,
-    until: Annotated[Text, typer.Option("--until", help="ISO day or time, UTC.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Entries at most.")] = 100,
-    after: Annotated[
-        int | None, typer.Option("--after", min=0, max=LARGEST, help="Only behind this index.")
-    ] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
 ) -> None:
-    """Ask the log who saw whose data, when and why. The question is an entry too."""
-    from vault.auditing import Question
-
-    if ref is not None:
-        (subject,) = parsing.refs([ref])
-    asked = {
-        "purpose": parsing.one_of(purpose, PURPOSES, "purpose"),
-        "kind": parsing.one_of(kind, ENTRY_KINDS, "kind"),
-        "outcome": parsing.one_of(outcome, OUTCOMES, "outcome"),
-        "reason": parsing.one_of(reason, REASONS, "reason"),
-    }
-    with call.open() as vault:
-        credential = call.credential(vault, "auditor", "audit")
-        lines = vault.auditing(call.tenant).ask(
-            credential,
-            Question(
-                subject=subject, actor=actor, field=field, clear=clear,
-                since=parsing.instant(since, "since"), until=parsing.instant(until, "until"), limit=limit,
-                after=after, newest_first=newest, **asked,
-            ),
-        )  # fmt: skip
-    if call.out.json:
-        call.out.document({"items": lines, "after": lines[-1].index if len(lines) == limit else None})
-        return
-    if len(lines) == limit and not newest:
-        call.out.note("log.more", after=lines[-1].index)
-    _table(call.out, lines)
-
-
-def _table(out: Output, lines: Sequence[Line]) -> None:
-    """The lines as a person reads them; the JSON document has the rest."""
-    names = (
-        "index", "time", "kind", "actor_name", "role", "purpose", "about", "record", "fields", "outcome",
-        "reason",
-    )  # fmt: skip
-    rows = [
-        tuple(_fields(line.fields) if name == "fields" else getattr(line, name) for name in names)
-        for line in lines
-    ]
-    out.table(tuple("actor" if name == "actor_name" else name for name in names), rows)
-
-
-def _fields(shown: dict[str, str]) -> str:
-    return ", ".join(f"{name}={view.lower()}" for name, view in shown.items())
-
-
-def verify(call: Call) -> None:
     """Check the whole log against its head and signed checkpoints; with a token, the check is then logged."""
     out: Output = call.out
     with call.open() as vault, out.progress("verify") as progress:
@@ -121,14 +49,19 @@ def verify(call: Call) -> None:
             # The check comes first: a token issued by itself would be an entry before it.
             room.walk(tell)
             found = room.verify(call.credential(vault, "auditor", "audit"))
+        if retally:
+            out.note("ask.retallied", entries=room.retally())
+        tallied = room.check_tallies()
     if out.json:
-        out.document(found)
+        out.document(msgspec.structs.asdict(found) | {"tallied": tallied})
     else:
         out.table(
             ("size", "root", "signed", "first", "last"),
             [(found.size, found.root, found.signed, found.first, found.last)],
         )
     out.note("log.verified", size=found.size, signed=found.signed)
+    if tallied:
+        out.note("ask.tallied", entries=tallied)
 
 
 def checkpoint(

@@ -159,7 +159,7 @@ def find(
 ) -> int:
     """Find records by a field's exact value, which is read from stdin and never from the command line."""
     exporting.demand_place(call, csv)
-    value = _value(call)
+    value = value_on_stdin(call)
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         found = vault.reading(call.tenant).find(
@@ -169,7 +169,7 @@ def find(
     return showing.outcome(found.items, found.errors)
 
 
-def _value(call: Call) -> str:
+def value_on_stdin(call: Call) -> str:
     """The value on stdin's first line; at a terminal it is asked for without echo."""
     if sys.stdin and sys.stdin.isatty():
         from cli import messages

@@ -13,7 +13,10 @@ from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.reporting import Report, Reporting
 from vault.stamping import Stamp, Stamping
+from vault.summarising import Summarising
+from vault.tallying import Tallying
 from vault.tenancy import Tenancy
+from vault.tracing import Tracing
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
 __all__ = [
@@ -30,7 +33,18 @@ __all__ = [
 ]
 
 
-class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Balancing):
+class Auditing(
+    Inquiring,
+    Proving,
+    Pruning,
+    Witnessing,
+    Stamping,
+    Reporting,
+    Balancing,
+    Tallying,
+    Tracing,
+    Summarising,
+):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
@@ -41,3 +55,6 @@ class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Bal
         Stamping.__init__(self, tenancy)
         Reporting.__init__(self, tenancy)
         Balancing.__init__(self, tenancy)
+        Tallying.__init__(self, tenancy)
+        Tracing.__init__(self, tenancy)
+        Summarising.__init__(self, tenancy)

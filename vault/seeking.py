@@ -72,9 +72,10 @@ class Seeker:
         indexed = REF if field == self._t.schema.kind(kind).ref else field
         digest = mac.index_digest(self._t.keys.index(spec.compartment, kind, indexed), normal)
         records = self._t.stores.index.find(self._t.name, kind, indexed, digest)
-        detail = f"{kind}.{field} {digest.hex()}"
+        found = self._confirmed(spec, records, normal)
+        detail = f"{kind}.{field} {digest.hex()} hits={len(found)}"
         search = Search(action="find", kind=kind, field=field, digest=digest, cap=cap, detail=detail)
-        return search, self._confirmed(spec, records, normal)
+        return search, found
 
     def _confirmed(self, spec: FieldSpec, records: Sequence[str], value: str) -> list[str]:
         """Only the records whose opened value equals the one asked for (DESIGN 4): an index can be edited."""

@@ -59,6 +59,30 @@ def test_the_settings_name_the_four_databases(made: Made, stores: Stores) -> Non
     again.vault.close()
 
 
+def test_an_auditors_questions_on_postgresql(made: Made, stores: Stores) -> None:
+    """Lists, counts, a value that was looked up and a month's summary; changed counts are found."""
+    reading, room, auditor = made.vault.reading(), made.vault.auditing(), made.token("auditor")
+    reading.find(made.token("legal"), field="phone", value=ROWS[0]["手机"])
+    reading.read(made.token("collector"), made.ids(ROWS)[:2])
+    with pytest.raises(Denied):
+        reading.read(made.token("collector"), made.ids(ROWS)[:1], fields=("bank_card",))
+    (line,) = room.ask(auditor, Question(view="clear", role="legal", kind="read"))
+    assert room.ask(auditor, Question(view="clear", subject=line.record)) == [line]
+    assert [(c.word, c.people) for c in room.top(auditor, by="role", distinct=True)] == [
+        ("collector", 2), ("legal", 1),
+    ]  # fmt: skip
+    assert [(c.word, c.count) for c in room.refusals(auditor)] == [("field_denied", 1)]
+    assert [(o.times, o.hit) for o in room.looked_up(auditor, "phone", ROWS[0]["手机"])] == [(1, 1)]
+    found = room.summarise(auditor)
+    assert (found.reads, found.clear, found.readers) == (3, 1, 1)
+    assert found.off_hours == room.off_hours(auditor).night
+    run(stores.ledger, "UPDATE tallies SET n = 9 WHERE kind = 'read'")
+    with pytest.raises(Tampered):
+        room.check_tallies()
+    room.retally()
+    assert room.check_tallies() > 0
+
+
 def test_the_whole_way_on_postgresql(made: Made, stores: Stores) -> None:
     """Import, read, find, list, deny, hold, plan, execute, certify, ask and verify."""
     again = made.load([ROWS[0] | {"电子邮箱": "changed@example.com"}])

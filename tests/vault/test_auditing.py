@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from kit import Made, borrowers, make_vault, reopen, sql
 
+from vault import inquiring
+from vault.access.tokens import Limits
 from vault.auditing import Question
 from vault.errors import Denied, NotFound, Tampered, VaultError
 from vault.ledger import checkpoint, proof
@@ -59,6 +61,38 @@ def test_other_questions(made: Made) -> None:
     assert len(ask(made, kind="read", until=made.clock() - hour // 2)) == 2
     assert len(ask(made, actor="first principal", kind="read")) == 3
     assert ask(made, actor="nobody") == []
+
+
+def test_more_questions(made: Made) -> None:
+    """By role, view, node, the token's digest and case; joined with a subject too."""
+    one = made.ids(ROWS)[0]
+    bound = made.token("collector", limits=Limits(cases=frozenset({ROWS[0]["案件编号"], "AJ-X"})))
+    made.vault.reading().read(bound, [one])
+    (line,) = made.vault.auditing().ask(made.token("auditor"), Question(case="AJ-X"))
+    assert (line.kind, line.record) == ("read", one)
+    issued = [("token", "collector"), ("read", "collector")]
+    assert ask(made, token=line.token[:6]) == ask(made, token=line.token, node="n1") == issued
+    assert ask(made, subject=one, role="legal") == ask(made, view="clear") == [("read", "legal")]
+    assert ask(made, view="masked", role="collector") == [("read", "collector")] * 3
+    assert ask(made, subject=one, view="masked", field="phone", limit=1) == [("read", "collector")]
+    assert ask(made, subject=one, reason="field_denied") == [("deny", "collector")]
+    assert ask(made, node="n2") == ask(made, case="AJ-Y") == ask(made, subject=one, token="00zz") == []
+
+
+def test_an_answer_of_any_length_comes_page_by_page(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left out or doubled at a page's end, and the answer ends with its own question's entry."""
+    whole = made.vault.auditing().ask(made.token("auditor"), Question(limit=None))
+    monkeypatch.setattr(inquiring, "PAGE", 3)
+    lines = made.vault.auditing().stream(made.token("auditor"), Question(limit=None))
+    ask(made, kind="read")  # the log grows while the answer is read
+    found = list(lines)
+    assert found[: len(whole)] == whole
+    assert [line.index for line in found] == list(range(len(whole) + 2))
+    assert found[-1].detail == "log list"
+    back = made.vault.auditing().ask(
+        made.token("auditor"), Question(limit=None, newest_first=True, after=whole[-1].index + 1)
+    )
+    assert back == whole[::-1]
 
 
 def test_bodies_open_for_the_auditor(made: Made) -> None:

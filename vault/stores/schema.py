@@ -103,6 +103,7 @@ entries = _table(
     Index("entries_actor", "tenant", "actor", "idx"),
     Index("entries_purpose", "tenant", "purpose", "idx"),
     Index("entries_kind", "tenant", "kind", "idx"),
+    Index("entries_role", "tenant", "role", "idx"),
     Index("entries_t", "tenant", "t"),
 )  # fmt: skip
 Index(

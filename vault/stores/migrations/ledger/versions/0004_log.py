@@ -26,6 +26,7 @@ TABLES: Final = (
 )
 INDEXES: Final = (
     ("entries_clear", "entries", "tenant about idx", "clear != 0"),
+    ("entries_role", "entries", "tenant role idx", None),
     ("entries_refused", "entries", "tenant reason idx", "outcome != 'ok'"),
     ("lookups_value", "lookups", "tenant field digest", None),
 )
