@@ -89,7 +89,7 @@ class Inquiring:
         if filters is None:
             raise NotFound
         rows = self._t.stores.ledger.query(self._t.name, filters)
-        return self._lines(rows, registry)
+        return self.lines(rows, registry)
 
     def _filter(self, q: Question, registry: Registry) -> EntryFilter:
         about, bit = self._bit(q.field)
@@ -119,7 +119,8 @@ class Inquiring:
         spec = self._t.schema.kind(kind or "borrower")
         return spec.name, 1 << spec.ever(name).number
 
-    def _lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
+    def lines(self, rows: Sequence[EntryRow], registry: Registry) -> list[Line]:
+        """Entries as a person reads them; whoever asks must be known to be allowed to."""
         opened = self._unsealer.bodies(rows)
         return [self._line(row, opened.get(row.idx), registry) for row in rows]
 
