@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from cli import log_list, log_prune, log_questions, log_report, log_summary, witnesses
+from cli import (
+    log_list,
+    log_prune,
+    log_questions,
+    log_report,
+    log_summary,
+    parsing,
+    receipts,
+    sample,
+    witnesses,
+)
 from cli.context import Call, command
-from cli.options import LARGEST
+from cli.log_rows import Text
 from cli.output import Output
+from vault.errors import Invalid
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +34,8 @@ def register(app: typer.Typer) -> None:
     command(app, "checkpoint")(checkpoint)
     command(app, "vkey")(vkey)
     command(app, "export", chooses=True)(export)
-    command(app, "receipt")(receipt)
+    command(app, "receipt")(receipts.receipt)
+    command(app, "sample", chooses=True)(sample.sample)
     log_prune.register(app)
     witnesses.register(app)
     log_report.register(app)
@@ -99,40 +110,59 @@ def export(
             metavar="DIR", help="A folder: a new one, or an earlier export's, which is brought up to date."
         ),
     ],
-) -> None:
-    """Write the log as C2SP tiles, which stock tools can check: no personal data."""
-    call.demand_folder(directory, "directory", "name a folder: a new one, or an earlier export's")
-    with call.open() as vault:
-        files = vault.auditing(call.tenant).export(call.credential(vault, "auditor", "audit"), directory)
-    if call.out.json:
-        call.out.document({"files": files, "directory": str(directory.absolute())})
-    call.out.note("log.exported", files=files, directory=directory.absolute())
-
-
-def receipt(
-    call: Call,
-    index: Annotated[int, typer.Argument(min=0, max=LARGEST, help="The entry's index, as receipts name it.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where the proof goes [stdout].")
+    *,
+    bodies: Annotated[
+        Path | None, typer.Option("--bodies", metavar="FILE", help="Also the entries themselves (0600).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    audit: Annotated[
+        Text,
+        typer.Option("--audit", help="With --bodies: the audit whose range it is and whose key opens it."),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="With --bodies: in clear, for whoever gets hold of the file.")
+    ] = False,
+    disclose: Annotated[
+        Text,
+        typer.Option("--disclose", help="With --bodies: who, whom or both [what the audit may be given]."),
+    ] = None,
+    since: Annotated[Text, typer.Option("--since", help="With --plain: ISO day or time, UTC.")] = None,
+    until: Annotated[Text, typer.Option("--until", help="With --plain: ISO day or time, UTC.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bodies file that is there.")] = False,
 ) -> None:
-    """Prove that an entry stands in the log (C2SP tlog-proof); prints the entry's leaf."""
-    from vault.merkle import leaf_hash
+    """Write the log as C2SP tiles, which stock tools can check; with --bodies, what the entries say too."""
+    from vault.auditing import Wanted
+    from vault.ledger.powers import DISCLOSURES
 
-    path = None if out is None else call.claim(out, force=force)
+    call.demand_folder(directory, "directory", "name a folder: a new one, or an earlier export's")
+    wanted = Wanted(
+        audit=audit,
+        disclose=parsing.one_of(disclose, DISCLOSURES, "disclose"),
+        plain=plain,
+        since=parsing.instant(since, "since"),
+        until=parsing.instant(until, "until"),
+    )
+    if bodies is None and wanted != Wanted():
+        raise Invalid(
+            "these options are about a bodies file",
+            code="invalid_usage",
+            field="bodies",
+            remedy="--bodies FILE",
+        )
+    path = None if bodies is None else call.claim(bodies, force=force)
     with call.open() as vault:
-        room = vault.auditing(call.tenant)
-        proof, entry = room.receipt(index), room.stub(index)
-    if path is not None:
-        path.write_text(proof, encoding="utf-8")
-    leaf = base64.b64encode(leaf_hash(entry)).decode("ascii")
+        room, credential = vault.auditing(call.tenant), call.credential(vault, "auditor", "audit")
+        made = None
+        if path is not None:
+            with call.out.progress("bodies") as progress:
+                made = room.export_bodies(credential, path, wanted, progress)
+        files = room.export(credential, directory)  # after the bodies, whose entries it then holds
     if call.out.json:
-        where = {"proof": proof} if path is None else {"file": str(path)}
-        call.out.document({"index": index, "leaf": leaf, "entry": entry.decode("ascii"), **where})
-        return
-    call.out.line(leaf)
-    if path is None:
-        typer.echo(proof, nl=not proof.endswith("\n"))
-    else:
-        call.out.note("log.receipt", file=path)
+        said = {"files": files, "directory": str(directory.absolute())}
+        call.out.document(said | ({} if made is None else {"bodies": str(path), "header": made}))
+    call.out.note("log.exported", files=files, directory=directory.absolute())
+    if made is not None:
+        tell = call.out.note if made.sealed else call.out.banner
+        tell(
+            "bodies.sealed" if made.sealed else "bodies.plain",
+            file=path, count=made.last - made.first, disclose=made.disclose, audit=made.audit,
+        )  # fmt: skip

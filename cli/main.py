@@ -16,6 +16,7 @@ from cli import (
     admin,
     agencies,
     amending,
+    audits,
     cases,
     glass,
     handovers,
@@ -69,6 +70,7 @@ def _app() -> typer.Typer:
         ("case", "Cases: opened, assigned, recalled, closed.", cases),
         ("policy", "Which role sees what, and why.", policy),
         ("log", "The access log: ask, verify, prove.", log),
+        ("audit", "Audits: what an auditor may be given, and its key.", audits),
         ("reach", "Numbers by rule: hours, caps, contact persons.", reach),
         ("migrate", "A live table: move it in, prove that it arrived.", migrate),
     )

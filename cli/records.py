@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import exporting, parsing, showing
+from cli import exporting, parsing, receipts, showing
 from cli.context import Call, command
 from vault.errors import Invalid, Partial
 from vault.model import Disclosure, ItemError, Shown
@@ -108,9 +108,11 @@ def read(
     ] = None,
     *,
     csv: Csv = None,
+    receipts_dir: receipts.Receipts = None,
 ) -> int:
     """Read records, each field as role and purpose allow; every read is in the log before it is shown."""
     exporting.demand_place(call, csv)
+    receipts.demand_place(call, receipts_dir)
     wanted = list(ids or [])
     if ids_file is not None:
         wanted += parsing.lines(ids_file, call.read(ids_file, "ids"))
@@ -124,6 +126,7 @@ def read(
         credential = call.credential(vault, "collector", "repayment_reminder")
         room = vault.reading(call.tenant)
         found = _in_batches(room, credential, wanted, parsing.names(fields), at, request)
+        receipts.keep(call, vault, found.items, receipts_dir)
         showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 
@@ -156,15 +159,18 @@ def find(
     fields: Fields = None,
     *,
     csv: Csv = None,
+    receipts_dir: receipts.Receipts = None,
 ) -> int:
     """Find records by a field's exact value, which is read from stdin and never from the command line."""
     exporting.demand_place(call, csv)
+    receipts.demand_place(call, receipts_dir)
     value = value_on_stdin(call)
     with call.open() as vault:
         credential = call.credential(vault, "collector", "repayment_reminder")
         found = vault.reading(call.tenant).find(
             credential, field=field, value=value, kind=kind, fields=parsing.names(fields)
         )
+        receipts.keep(call, vault, found.items, receipts_dir)
         showing.release(call, vault, found, csv)
     return showing.outcome(found.items, found.errors)
 

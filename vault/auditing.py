@@ -2,16 +2,19 @@
 
 The room of auditors: what they ask (vault/inquiring.py), what is proved to them (vault/proving.py), who else
 vouches for it (vault/witnessing.py, vault/stamping.py), the reports that the people in the log are handed
-(vault/reporting.py), and that every entry is accounted for (vault/balancing.py).
+(vault/reporting.py), that every entry is accounted for (vault/balancing.py), what is given to auditors
+(vault/disclosing.py), and entries that nobody chose (vault/sampling.py).
 """
 
 from __future__ import annotations
 
 from vault.balancing import Balance, Balancing
+from vault.disclosing import Disclosing, Scope, Wanted
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.reporting import Report, Reporting
+from vault.sampling import Sampled, Sampling
 from vault.stamping import Stamp, Stamping
 from vault.summarising import Summarising
 from vault.tallying import Tallying
@@ -28,8 +31,11 @@ __all__ = [
     "Question",
     "Report",
     "Round",
+    "Sampled",
+    "Scope",
     "Stamp",
     "Tail",
+    "Wanted",
 ]
 
 
@@ -41,6 +47,8 @@ class Auditing(
     Stamping,
     Reporting,
     Balancing,
+    Disclosing,
+    Sampling,
     Tallying,
     Tracing,
     Summarising,
@@ -58,3 +66,5 @@ class Auditing(
         Tallying.__init__(self, tenancy)
         Tracing.__init__(self, tenancy)
         Summarising.__init__(self, tenancy)
+        Disclosing.__init__(self, tenancy)
+        Sampling.__init__(self, tenancy)

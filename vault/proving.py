@@ -14,6 +14,7 @@ from vault.config import iso
 from vault.errors import NotFound, Tampered
 from vault.ledger import checkpoint, proof
 from vault.ledger import verify as walking
+from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.export import export
 from vault.ledger.note import VKey
 from vault.ledger.tiles import Hashes
@@ -154,22 +155,81 @@ class Proving:
         """The newest signed checkpoint (C2SP tlog-checkpoint); public."""
         return self._t.journal.checkpoint()
 
+    def note(self, index: int) -> str:
+        """The signed checkpoint under which an entry is proved.
+
+        That is the newest which counts as witnessed, with its cosignatures, if the entry stands in it; else
+        the newest, which the log alone has signed.
+        """
+        cosigned = self._t.watch.newest(self._t.journal.registry())
+        if cosigned is not None and cosigned.size > index:
+            return cosigned.note
+        return self._t.journal.checkpoint()
+
     def receipt(self, index: int) -> str:
         """A C2SP `tlog-proof` that an entry stands in the log; checkable with the public key alone.
+
+        Its `extra` line holds the entry's stub, so that the file proves itself (docs/formats/receipt.md).
 
         Raises:
             NotFound: No entry has this index, or it went when its rule said so.
             Tampered: The stored tiles or the stub are not the log's, so that the proof would not hold.
         """
-        note = self._t.journal.checkpoint()
-        size = checkpoint.open_checkpoint(note, self.vkey).size
-        if not 0 <= index < size:
+        return self.receipts([index])[0]
+
+    def receipts(self, indices: Sequence[int]) -> list[str]:
+        """As `receipt`, for several entries at one checkpoint."""
+        note, registry = self.note(max(indices, default=0)), self._t.journal.registry()
+        for index in indices:
+            demand_kept(registry, index)
+        hashes = self._hashes(note)
+        return [self._proved(index, note, hashes) for index in indices]
+
+    def _hashes(self, note: str) -> Hashes:
+        return Hashes(self._source, checkpoint.open_checkpoint(note, self.vkey).size)
+
+    def _proved(self, index: int, note: str, hashes: Hashes) -> str:
+        if not 0 <= index < hashes.size:
             raise NotFound
-        demand_kept(self._t.journal.registry(), index)
-        path = inclusion_path(index, size, Hashes(self._source, size).node)
-        text = proof.make(index, path, note)
-        proof.check(text, self.stub(index), self.vkey)
+        entry = self.stub(index)
+        text = proof.make(index, inclusion_path(index, hashes.size, hashes.node), note, entry)
+        proof.check(text, entry, self.vkey)
         return text
+
+    def has(self, point: Checkpoint) -> bool:
+        """Whether a checkpoint is a state of this log: no longer than it, and its root that of this tree.
+
+        Raises:
+            NotFound: The log's retention has let go all of its entries, so that its root can't be made again.
+        """
+        if point.size:
+            demand_kept(self._t.journal.registry(), point.size - 1)
+        hashes = self._hashes(self._t.journal.checkpoint())
+        return point.size <= hashes.size and hashes.root_at(point.size) == point.root
+
+    def refresh(self, text: str) -> str:
+        """A receipt made anew, under `note`, once the old one was found to hold.
+
+        Raises:
+            NotFound: The entry went when its rule said so; the old receipt still proves it.
+            Tampered: The receipt doesn't verify; or the log is no longer the one it speaks of: shorter, with
+                another entry at this index, or with another history. Keep such a receipt: it is evidence.
+        """
+        index, extra = (old := proof.Proof.parse(text)).index, old.extra
+        if extra:
+            then = proof.check(text, extra, self.vkey)
+        demand_kept(self._t.journal.registry(), index)
+        try:
+            entry = self.stub(index)
+        except NotFound:
+            raise _rewritten("the log has no entry where the receipt proves one", index) from None
+        if extra and entry != extra:
+            raise _rewritten("the log has another entry than the receipt proves", index)
+        if not extra:
+            then = proof.check(text, entry, self.vkey)
+        if not self.has(then):
+            raise _rewritten("the log is shorter than the receipt's, or has another history", index)
+        return self.receipt(index)
 
     def stub(self, index: int) -> bytes:
         """The exact bytes of one leaf.
@@ -183,13 +243,17 @@ class Proving:
         return found[0]
 
     def export(self, credential: Credential, directory: Path) -> int:
-        """Write the log as C2SP tiles: stubs and hashes alone, no personal data; returns files written."""
+        """Write the log as C2SP tiles, with its key: stubs and hashes alone; returns files written."""
         with self._t.acting(credential, "audit") as (grant, page):
             page.add(Happening(kind="export", who=self._t.who(grant), whom=Whom(detail="tiles")))
         note = self._t.journal.checkpoint()
         size = checkpoint.open_checkpoint(note, self.vkey).size
         floor = floor_of(self._t.journal.registry())
-        return export(directory, self._source, size, note, floor.entries)
+        return export(directory, self._source, size, note, floor.entries, self.vkey)
+
+
+def _rewritten(what: str, index: int) -> Tampered:
+    return Tampered(what, index=index, remedy="keep the receipt as evidence and run `cvault log verify`")
 
 
 def who_of(row: EntryRow) -> Who:

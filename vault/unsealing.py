@@ -7,8 +7,9 @@ log secrets of those who are still here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -25,6 +26,8 @@ from vault.stores.rows import EntryFilter, EntryRow
 from vault.tenancy import Tenancy
 
 _WHOM: Final = msgspec.json.Decoder(Whom).decode
+_HALF: Final = 32
+"""Bits of a number within its generation (docs/formats/log-entry.md)."""
 
 
 class Series(Quiet):
@@ -167,11 +170,17 @@ class Unsealer:
         """Open what can be opened; the body of a subject whose log secret is gone stays shut."""
         return {idx: _WHOM(body) for idx, (_, body) in self.payloads(rows).items()}
 
-    def payloads(self, rows: Sequence[EntryRow]) -> dict[int, tuple[bytes, bytes]]:
+    def payloads(
+        self, rows: Sequence[EntryRow], place: Place | None = None
+    ) -> dict[int, tuple[bytes, bytes]]:
         """As `bodies`, but salt and exact bytes: what an entry's commitment was made of, by index.
 
         Shelf by shelf, so that each shelf's secrets are unwrapped once for all of these rows, and none is
         kept longer than they take.
+
+        Args:
+            rows: Entries, in the log's order where a place is given.
+            place: Where a walk over the log stands; moves on.
 
         Raises:
             Tampered: A body isn't the one committed to, or doesn't open though its subject lives.
@@ -184,37 +193,25 @@ class Unsealer:
                 context = body_context(self._t.name, stub.decode(row.stub).commitment)
                 shelves[opener.shelf(sealed[row.idx], context)].append((row, context))
         found = {}
-        for shelf, group in shelves.items():
-            secrets = self._t.keeping.log_shelf(shelf) if shelf else [("", b"")]
+        expected = place.expects([row.tag for row in rows]) if place else ()
+        held = self._t.keeping.log_secrets(sorted(expected))
+        for name, group in shelves.items():
+            shelf = _Shelf(name, self._t.keeping.log_shelf, self._numbered, place, held)
             for row, context in group:
-                data = self._open(row, sealed[row.idx], opener, context, secrets)
+                data = shelf.open(row, sealed[row.idx], opener, context)
                 if data is not None:
                     found[row.idx] = _committed(row, data)
         return found
 
-    def _open(
-        self,
-        row: EntryRow,
-        sealed: bytes,
-        opener: BodyOpener,
-        context: bytes,
-        secrets: list[tuple[str, bytes]],
-    ) -> bytes | None:
-        """Open one body by trying the secrets of its shelf, the ones that fitted before first.
-
-        Raises:
-            Tampered: It should open, for the subject of its tag lives, and doesn't.
-        """
-        for place, (_, secret) in enumerate(secrets):
-            try:
-                data = opener.open(sealed, secret, context)
-            except Tampered:
-                continue
-            secrets.insert(0, secrets.pop(place))
-            return data
-        if not row.tag or any(row.tag in self.tags(subject) for subject, _ in secrets):
-            raise Tampered("an entry's body does not open", index=row.idx)
-        return None
+    def _numbered(self, subject: str) -> dict[bytes, int]:
+        """The number of each of a subject's entries by its tag, its generation in the upper half."""
+        with suppress(NotFound):
+            return {
+                mac.tag(one.key, number): (one.generation - 1) << _HALF | number
+                for one in self.series([subject])[subject]
+                for number in range(one.count)
+            }
+        return {}
 
 
 def _incomplete() -> Tampered:
@@ -230,6 +227,115 @@ def _since(series: Sequence[Series], found: AbstractSet[bytes]) -> list[Series]:
             first += 1
         standing.append(msgspec.structs.replace(one, first=first))
     return standing
+
+
+class Place:
+    """Where a walk over the log in its order stands: the tag that each subject's next entry will have.
+
+    The tag then tells whose an entry is, where some hundred secrets had to be tried. It holds two short texts
+    for each subject met, and no secret.
+    """
+
+    def __init__(self) -> None:
+        self._whose: dict[bytes, tuple[str, int]] = {}
+        self._next: dict[str, bytes] = {}
+
+    def expects(self, tags: Iterable[bytes]) -> set[str]:
+        """The subjects whose next entries have some of these tags."""
+        return {self._whose[tag][0] for tag in tags if tag in self._whose}
+
+    def whose(self, tag: bytes) -> tuple[str, int] | None:
+        """The subject whose next entry has this tag, and which of theirs it is, from 0; None if unknown."""
+        return self._whose.get(tag)
+
+    def begin(self, secrets: Iterable[tuple[str, bytes]]) -> None:
+        """Expect the first entry of those who weren't met before."""
+        for subject, secret in secrets:
+            if subject and subject not in self._next:
+                self.expect(subject, secret, 0)
+
+    def expect(self, subject: str, secret: bytes, number: int) -> None:
+        """Take a subject's entry `number` (its upper half the generation, from 0) to be their next."""
+        self._whose.pop(self._next.get(subject, b""), None)
+        tag = mac.tag(mac.tag_key(secret, 1 + (number >> _HALF)), number & (1 << _HALF) - 1)
+        self._next[subject], self._whose[tag] = tag, (subject, number)
+
+
+class _Shelf:
+    """The subjects of one log shelf, for a few rows; their secrets are unwrapped when they are needed."""
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[str], list[tuple[str, bytes]]],
+        numbered: Callable[[str], dict[bytes, int]],
+        place: Place | None,
+        held: dict[str, bytes],
+    ) -> None:
+        self._name = name
+        self._load = load
+        self._numbered = numbered
+        self._place = place
+        self._held = held
+        self._secrets: list[tuple[str, bytes]] | None = None
+        self._living: set[bytes] | None = None
+
+    def open(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
+        """Open one body; None if its subject's secret is gone.
+
+        Raises:
+            Tampered: It should open, for the subject of its tag lives, and doesn't.
+        """
+        data = self._expected(row, sealed, opener, context)
+        if data is None and self._secrets is None:
+            self._secrets = self._all()
+            data = self._expected(row, sealed, opener, context)
+        return self._tried(row, sealed, opener, context) if data is None else data
+
+    def _tried(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
+        """Open one body by trying the secrets of the shelf, the ones that fitted before first."""
+        secrets = self._secrets or []
+        for at, (subject, secret) in enumerate(secrets):
+            try:
+                data = opener.open(sealed, secret, context)
+            except Tampered:
+                continue
+            secrets.insert(0, secrets.pop(at))
+            number = self._numbered(subject).get(row.tag) if self._place and subject else None
+            if self._place and number is not None:
+                self._place.expect(subject, secret, number + 1)
+            return data
+        if not row.tag or row.tag in self._tags_of_all():
+            raise Tampered("an entry's body does not open", index=row.idx)
+        return None
+
+    def _expected(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
+        """Open the body with the secret of whose next entry it is by its tag; None if that can't be told."""
+        subject, number = (self._place.whose(row.tag) if self._place else None) or ("", 0)
+        secret = self._held.get(subject)
+        if secret is None or self._place is None:
+            return None
+        try:
+            data = opener.open(sealed, secret, context)
+        except Tampered:  # the others are tried, as if nothing had been expected
+            return None
+        self._place.expect(subject, secret, number + 1)
+        return data
+
+    def _all(self) -> list[tuple[str, bytes]]:
+        """Everyone on the shelf; an entry about nobody has no secret."""
+        secrets = self._load(self._name) if self._name else [("", b"")]
+        if self._place is not None and self._name:
+            self._held.update(secrets)
+            self._place.begin(secrets)
+        return secrets
+
+    def _tags_of_all(self) -> set[bytes]:
+        """The tags of all entries of those whose secrets are here."""
+        if self._living is None:
+            living = (subject for subject, _ in self._secrets or () if subject)
+            self._living = {tag for subject in living for tag in self._numbered(subject)}
+        return self._living
 
 
 def _committed(row: EntryRow, data: bytes) -> tuple[bytes, bytes]:

@@ -9,10 +9,12 @@ import pytest
 from kit import Made, borrowers, make_vault, sql
 
 from vault.auditing import Question
+from vault.crypto import mac
 from vault.crypto.bodies import BodySealer, body_context
 from vault.errors import Tampered
 from vault.ledger import stub
 from vault.model import Whom
+from vault.unsealing import Place, Unsealer
 
 ROWS = borrowers(1)
 
@@ -67,3 +69,49 @@ def test_an_entry_beyond_the_head_is_reported(made: Made) -> None:
     with pytest.raises(Tampered) as found:
         made.vault.auditing().walk()
     assert found.value.index == size
+
+
+@pytest.mark.parametrize(("start", "page"), [(0, 1), (0, 4), (5, 3), (9, 100)])
+def test_a_walk_that_follows_tags_opens_the_same(made: Made, start: int, page: int) -> None:
+    """From wherever it begins and in pages of any size, as if each were opened by itself."""
+    made.load(borrowers(3))
+    for turn in range(3):
+        made.vault.reading().read(made.token("collector"), made.ids(borrowers(3))[: turn + 1])
+    tenancy = made.vault.tenancy()
+    rows = tenancy.stores.ledger.entries("main", start, 1000)
+    unsealer, place, found = Unsealer(tenancy), Place(), {}
+    for at in range(0, len(rows), page):
+        found |= unsealer.payloads(rows[at : at + page], place)
+    assert found == unsealer.payloads(rows)
+    assert len(found) == len(rows)
+    people = {msgspec.json.decode(body, type=Whom).subject for _, body in found.values()} - {""}
+    newest = (each[-1] for each in unsealer.series(sorted(people)).values())
+    assert place.expects(mac.tag(one.key, one.count) for one in newest) == people
+
+
+def test_a_followed_tag_believes_no_body(made: Made) -> None:
+    """A subject's next tag says whose secret to take: a body that doesn't open with it is still reported."""
+    tenancy = made.vault.tenancy()
+    ((idx, sealed),) = sql(made, "ledger", "SELECT idx, sealed FROM bodies WHERE idx IN "
+                           "(SELECT idx FROM entries WHERE kind = 'read')")  # fmt: skip
+    sql(made, "ledger", "UPDATE bodies SET sealed = ? WHERE idx = ?", (sealed[:-16] + bytes(16), idx))
+    with pytest.raises(Tampered) as caught:
+        Unsealer(tenancy).payloads(tenancy.stores.ledger.entries("main", 0, 100), Place())
+    assert caught.value.index == idx
+
+
+def test_a_walk_follows_tags_into_the_next_generation(made: Made) -> None:
+    """After a person's report their tags have another key; the walk opens their entries all the same."""
+    tenancy = made.vault.tenancy()
+    unsealer = Unsealer(tenancy)
+    (subject,) = unsealer.people(made.ids(ROWS)[0])
+    made.vault.auditing().report(made.token("dpo", "subject_request"), subject)
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    made.vault.reading().read(made.token("collector"), made.ids(ROWS))
+    place, rows, found = Place(), tenancy.stores.ledger.entries("main", 0, 1000), {}
+    for row in rows:
+        found |= unsealer.payloads([row], place)
+    assert found == unsealer.payloads(rows)
+    (*_, newest) = unsealer.series([subject])[subject]
+    assert newest.generation == 2
+    assert place.expects([mac.tag(newest.key, newest.count)]) == {subject}

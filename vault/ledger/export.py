@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vault.errors import Tampered, Unavailable
 from vault.ledger.checkpoint import Checkpoint
-from vault.ledger.note import split
+from vault.ledger.note import VKey, split
 from vault.ledger.tiles import (
     HEIGHT,
     WIDTH,
@@ -24,7 +24,14 @@ from vault.ledger.tiles import (
 from vault.merkle import leaf_hash
 
 
-def export(directory: Path, source: TileSource, size: int, checkpoint_note: str, minimum: int = 0) -> int:
+def export(
+    directory: Path,
+    source: TileSource,
+    size: int,
+    checkpoint_note: str,
+    minimum: int = 0,
+    vkey: VKey | None = None,
+) -> int:
     """Write, or bring up to date, the files of a log; the checkpoint last.
 
     Each file appears whole or not at all. Complete tiles and bundles that an earlier export left are kept,
@@ -38,6 +45,7 @@ def export(directory: Path, source: TileSource, size: int, checkpoint_note: str,
         checkpoint_note: The signed checkpoint, verbatim.
         minimum: The entries before it were let go by rule; a multiple of 256. Their bundles are left out, and
             of level 0 the tiles under complete ones of level 1 (c2sp.org/tlog-tiles, "Pruning").
+        vkey: The log's key, to lie beside the files as `log.vkey`, where there is none yet.
 
     Returns:
         The number of files written, the checkpoint among them.
@@ -53,7 +61,7 @@ def export(directory: Path, source: TileSource, size: int, checkpoint_note: str,
         raise Tampered("the checkpoint does not match the log", remedy="run `cvault log verify`")
     try:
         kept = _kept(directory, cp, hashes)
-        written = 0
+        written = _write_key(directory / "log.vkey", vkey)
         for path, data in _files(directory, source, hashes, kept, minimum):
             _write(path, data)
             written += 1
@@ -82,6 +90,26 @@ def _kept(directory: Path, cp: Checkpoint, hashes: Hashes) -> int:
             remedy="keep it as evidence and export to an empty directory",
         )
     return old.size
+
+
+def _write_key(path: Path, vkey: VKey | None) -> int:
+    """The key that goes with the files, which proves nothing by lying there; 1 if it was written.
+
+    Raises:
+        Tampered: Another key lies there; an auditor may have put it there, so it stays.
+    """
+    if vkey is None:
+        return 0
+    line = f"{vkey.text()}\n".encode()
+    if not path.exists():
+        _write(path, line)
+        return 1
+    if path.read_bytes().strip() != line.strip():
+        raise Tampered(
+            "the directory's log.vkey is another key than this log's",
+            remedy="find out which of the two is false before anything else",
+        )
+    return 0
 
 
 def _files(

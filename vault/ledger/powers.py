@@ -14,6 +14,8 @@ from vault.errors import Denied
 from vault.model import Word
 
 SORTS: Final = ("person", "service", "agency")
+DISCLOSURES: Final = ("who", "whom", "both")
+"""What of its entries an audit may be given: who acted, on whom, or both (docs/formats/audit-bodies.md)."""
 ATTESTATIONS: Final = ("confidentiality", "training")
 """What a principal must have on file: a confidentiality agreement, and training not older than the date says
 (PIPL 51(4) [V]; yearly training of collectors: the 2024 CNIFA guide, secondary [S])."""
@@ -211,3 +213,54 @@ class Handover(Word):
     cases: int
     digest: str
     mark: str
+
+
+class Audit(Word):
+    """One auditor's leave to be given a part of the access log, for as long as the audit lasts.
+
+    Attributes:
+        principal: Whose it is: nobody else is given its key.
+        by: Who opened it.
+        since, until: µs UTC; entries from `since` on and before `until`.
+        disclose: One of `DISCLOSURES`.
+        ends: The last day (ISO, Asia/Shanghai) on which a key or a file of it is given out.
+        reason: Why, in a few words without personal data.
+        opened, closed: µs UTC; `closed` is 0 while nobody has closed it.
+    """
+
+    id: str
+    principal: str
+    by: str
+    since: int
+    until: int
+    disclose: str
+    ends: str
+    reason: str
+    opened: int
+    closed: int = 0
+
+    def demand_running(self, day: str) -> None:
+        """Demand that the audit is still going on, on an ISO day.
+
+        Raises:
+            Denied: It has ended or was closed.
+        """
+        if self.closed or day > self.ends:
+            raise Denied(
+                "the audit has ended or was closed",
+                code="purpose_denied",
+                remedy="cvault audit list shows it; what comes after needs an audit of its own",
+            )
+
+    def demand_covers(self, disclose: str) -> None:
+        """Demand that a part of the entries is within what the audit may be given.
+
+        Raises:
+            Denied: It is more.
+        """
+        if self.disclose not in {"both", disclose}:
+            raise Denied(
+                f"this audit may be given {self.disclose} alone",
+                code="purpose_denied",
+                remedy=f"--disclose {self.disclose}",
+            )

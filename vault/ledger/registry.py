@@ -17,6 +17,7 @@ from vault.crypto.encoding import encode
 from vault.errors import NotFound, Tampered
 from vault.ledger.powers import (
     Approval,
+    Audit,
     Engagement,
     Glass,
     Handover,
@@ -31,6 +32,7 @@ from vault.schema import Laid, Schema, laid
 __all__ = [
     "KINDS",
     "Approval",
+    "Audit",
     "Contract",
     "Engagement",
     "Glass",
@@ -186,6 +188,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "engagement": Engagement,
     "glass": Glass,
     "handover": Handover,
+    "audit": Audit,
     "policy": PolicyInForce,
     "schema": SchemaInForce,
     "book": BookInForce,
@@ -199,6 +202,7 @@ _LISTED: Final = {
     "request": "cvault request list shows the ids",
     "glass": "cvault glass list shows the ids",
     "handover": "cvault handover list shows the ids",
+    "audit": "cvault audit list shows the ids",
 }
 """Where the ids of rows are found that people name; of records a refusal says no more than of any other."""
 

@@ -24,6 +24,7 @@ from vault.stores.ledger_tx import ENTOMBED, HEAD, STUBS, LedgerTx, registry_row
 from vault.stores.rows import EntryFilter, EntryRow, LogHead, PlanItemRow, RegistryRow
 from vault.stores.schema import BLOCK, bodies, checkpoints, counters, entries, plan_items, tiles
 from vault.stores.store import Store
+from vault.stores.strata import StrataTable
 from vault.stores.witnessing import WitnessTable
 
 _E, _I, _C = entries.c, plan_items.c, checkpoints.c
@@ -175,6 +176,10 @@ class LedgerStore(Store):
         """Fetch at most `limit` entries from index `start` on, in order."""
         rows = _PAGE.rows(self.db.session(), tenant=tenant, start=start, limit=limit)
         return [EntryRow(*row) for row in rows]
+
+    def strata(self, tenant: str) -> StrataTable:
+        """Give the entries to draw samples from, in the thread's `snapshot` if there is one."""
+        return StrataTable(self.db.session(), tenant)
 
     def query(self, tenant: str, filter: EntryFilter) -> list[EntryRow]:  # noqa: A002 — what it is
         """Fetch the entries that match, by index, `filter.limit` at most."""
