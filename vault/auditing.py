@@ -7,24 +7,28 @@ vouches for it (vault/witnessing.py, vault/stamping.py), the reports that the pe
 
 from __future__ import annotations
 
+from vault.alarming import Alarm, Alarming
 from vault.balancing import Balance, Balancing
+from vault.breaches import Affected, Breach, Person
+from vault.incidents import Incidents
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.reporting import Report, Reporting
 from vault.stamping import Stamp, Stamping
-from vault.summarising import Summarising
-from vault.tallying import Tallying
 from vault.tenancy import Tenancy
-from vault.tracing import Tracing
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
 __all__ = [
+    "Affected",
+    "Alarm",
     "Auditing",
     "Balance",
+    "Breach",
     "Checked",
     "Line",
     "Outcome",
+    "Person",
     "Question",
     "Report",
     "Round",
@@ -33,18 +37,7 @@ __all__ = [
 ]
 
 
-class Auditing(
-    Inquiring,
-    Proving,
-    Pruning,
-    Witnessing,
-    Stamping,
-    Reporting,
-    Balancing,
-    Tallying,
-    Tracing,
-    Summarising,
-):
+class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Balancing, Alarming, Incidents):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
@@ -55,6 +48,5 @@ class Auditing(
         Stamping.__init__(self, tenancy)
         Reporting.__init__(self, tenancy)
         Balancing.__init__(self, tenancy)
-        Tallying.__init__(self, tenancy)
-        Tracing.__init__(self, tenancy)
-        Summarising.__init__(self, tenancy)
+        Alarming.__init__(self, tenancy)
+        Incidents.__init__(self, tenancy)
