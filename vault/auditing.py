@@ -16,7 +16,10 @@ from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.reporting import Report, Reporting
 from vault.stamping import Stamp, Stamping
+from vault.summarising import Summarising
+from vault.tallying import Tallying
 from vault.tenancy import Tenancy
+from vault.tracing import Tracing
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
 __all__ = [
@@ -37,10 +40,25 @@ __all__ = [
 ]
 
 
-class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Balancing, Alarming, Incidents):
+class Auditing(
+    Inquiring,
+    Proving,
+    Pruning,
+    Witnessing,
+    Stamping,
+    Reporting,
+    Balancing,
+    Tallying,
+    Tracing,
+    Summarising,
+    Alarming,
+    Incidents,
+):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
+        Alarming.__init__(self, tenancy)
+        Incidents.__init__(self, tenancy)
         Inquiring.__init__(self, tenancy)
         Pruning.__init__(self, tenancy)
         Proving.__init__(self, tenancy)
@@ -48,5 +66,6 @@ class Auditing(Inquiring, Proving, Pruning, Witnessing, Stamping, Reporting, Bal
         Stamping.__init__(self, tenancy)
         Reporting.__init__(self, tenancy)
         Balancing.__init__(self, tenancy)
-        Alarming.__init__(self, tenancy)
-        Incidents.__init__(self, tenancy)
+        Tallying.__init__(self, tenancy)
+        Tracing.__init__(self, tenancy)
+        Summarising.__init__(self, tenancy)
