@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from cli import messages_report, messages_witness
+from cli import messages_alarm, messages_report, messages_witness
 
-_OTHERS: Final = messages_witness.TEXTS | messages_report.TEXTS
+_OTHERS: Final = messages_witness.TEXTS | messages_report.TEXTS | messages_alarm.TEXTS
 
 TEXTS: Final[dict[str, tuple[str, str]]] = _OTHERS | {
     "hint.attestation_expired": (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cli import glass
+from cli import glass, incidents
 from vault.approvals import counted, demand_eligible
 from vault.engaging import agency_view
 from vault.errors import Denied
@@ -31,6 +31,7 @@ def owed(t: Tenancy, registry: Registry) -> dict[str, Any]:
         "reviews": _reviews(registry, now),
         "agencies": _agencies(registry, day),
         "attestations": _attestations(registry, day),
+        "incidents": incidents.clocks(registry, now),
     }
 
 

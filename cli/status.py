@@ -71,6 +71,8 @@ def status(call: Call) -> None:
 
 def _owed(said: dict[str, Any]) -> Iterator[tuple[object, object, object]]:
     """What is owed, a row each: what is overdue stands out."""
+    for row in said["incidents"]:
+        yield _incident(row), row["incident"], _due(row["due"], overdue=row["overdue"])
     if said["policy_waiting"]:
         yield Alarm(messages.text("owed.policy")), said["policy_waiting"][:16], ""
     for request in said["waiting"]:
@@ -82,6 +84,11 @@ def _owed(said: dict[str, Any]) -> Iterator[tuple[object, object, object]]:
     for row in said["attestations"]:
         kind = messages.text(f"attestation.{row['kind']}")
         yield f"{messages.text('owed.attestation')}: {kind}", row["principal"], row["until"]
+
+
+def _incident(row: dict[str, Any]) -> str:
+    told = f"{messages.text('owed.incident')}: {row['clock']} {row['mark']}"
+    return Alarm(told) if row["overdue"] else told
 
 
 def _due(when: str, *, overdue: bool) -> str:
@@ -192,7 +199,9 @@ def _settings(vault: Vault) -> Iterator[Finding]:
 def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     """Policy, clock, head and epochs of one tenant."""
     from cli import witnessing
+    from vault import alarm_rules
     from vault.access.policy_lint import lint
+    from vault.grounds import own_text
     from vault.journal import CLOCK_TOLERANCE
     from vault.retention import rules
 
@@ -203,6 +212,11 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
         for notice in rules.lint(t.rules, t.today()):
             level = "error" if notice.level == "error" else "info"
             yield _finding(level, "rules", f"{notice.rule}: {notice.message}", "docs/retention.md")
+    for rule, why in alarm_rules.weaker(alarm_rules.merged(own_text(vault.config.folder))):
+        yield _finding(
+            "warning", "alarms", f"{tenant}: alarm rule {rule} watches less than as shipped: {why}",
+            f"mend {alarm_rules.FILE}, or know why: docs/alarms.md",
+        )  # fmt: skip
     try:
         head = t.journal.checked(t.stores.ledger.head(tenant))
         t.journal.registry()

@@ -8,8 +8,11 @@ vouches for it (vault/witnessing.py, vault/stamping.py), the reports that the pe
 
 from __future__ import annotations
 
+from vault.alarming import Alarm, Alarming
 from vault.balancing import Balance, Balancing
+from vault.breaches import Affected, Breach, Person
 from vault.disclosing import Disclosing, Scope, Wanted
+from vault.incidents import Incidents
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
@@ -23,11 +26,15 @@ from vault.tracing import Tracing
 from vault.witnessing import Outcome, Round, Tail, Witnessing
 
 __all__ = [
+    "Affected",
+    "Alarm",
     "Auditing",
     "Balance",
+    "Breach",
     "Checked",
     "Line",
     "Outcome",
+    "Person",
     "Question",
     "Report",
     "Round",
@@ -52,10 +59,14 @@ class Auditing(
     Tallying,
     Tracing,
     Summarising,
+    Alarming,
+    Incidents,
 ):
     """The room of auditors."""
 
     def __init__(self, tenancy: Tenancy) -> None:
+        Alarming.__init__(self, tenancy)
+        Incidents.__init__(self, tenancy)
         Inquiring.__init__(self, tenancy)
         Pruning.__init__(self, tenancy)
         Proving.__init__(self, tenancy)

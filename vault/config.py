@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -46,6 +47,20 @@ class Witness(Word, forbid_unknown_fields=True):
     stop_seconds: int = 0
 
 
+class AlarmTargets(Word, forbid_unknown_fields=True):
+    """Where alarms go beside the log (docs/alarms.md); "" for nowhere.
+
+    Attributes:
+        file: A file that a line is added to for each, relative to the vault's folder.
+        webhook: An https URL, or a http one of this machine, that each is POSTed to.
+        secret: A file whose first line signs what is POSTed, relative to the vault's folder.
+    """
+
+    file: str = ""
+    webhook: str = ""
+    secret: str = ""
+
+
 class Settings(Word, forbid_unknown_fields=True):
     """What `vault.toml` holds.
 
@@ -61,6 +76,7 @@ class Settings(Word, forbid_unknown_fields=True):
         region: Where this node serves, ISO 3166-1 alpha-2: conditions of the policy may name it (PIPL 38-40).
         stores: Where the four stores are.
         witness: How far the log may run ahead of its witnesses.
+        alarms: Where alarms go.
     """
 
     format: int
@@ -73,6 +89,7 @@ class Settings(Word, forbid_unknown_fields=True):
     region: str = "CN"
     stores: Stores = Stores()
     witness: Witness = Witness()
+    alarms: AlarmTargets = AlarmTargets()
 
 
 class Config(Word):
@@ -112,6 +129,7 @@ class Config(Word):
                 field="witness",
                 remedy="write 0 for no limit, or a number",
             )
+        _demand_hook(settings.alarms.webhook)
         return cls(folder=folder, settings=settings)
 
     def url(self, store: str) -> str:
@@ -126,6 +144,26 @@ class Config(Word):
     def keys_folder(self) -> Path:
         """Where the local key provider keeps its files."""
         return (self.folder / self.settings.keys).resolve()
+
+
+def _demand_hook(url: str) -> None:
+    """Demand that alarms don't cross a network in clear.
+
+    Raises:
+        ConfigError: Neither https nor http of this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        good = parts.port != 0 and bool(parts.hostname) and (local or parts.scheme == "https")
+    except ValueError:
+        good = False
+    if url and not (good and url.isascii() and url.isprintable() and " " not in url):
+        raise ConfigError(
+            "vault.toml: alarms.webhook is no https URL",
+            field="alarms.webhook",
+            remedy="write https://…; http is for this machine alone",
+        )
 
 
 def settings_text(settings: Settings) -> str:

@@ -6,14 +6,19 @@ force. A node finds out at its first verb, and asks again under the head's lock 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from vault.access.policy import Policy
+from vault.alarm_rules import FILE as ALARMS
+from vault.alarm_rules import merged
+from vault.alerting import Watcher
 from vault.config import Clock, Config
 from vault.crypto.keys import TenantKeys
 from vault.errors import ConfigError, Tampered, Unavailable
 from vault.journal import Journal
-from vault.ledger.registry import Plan, PolicyInForce, Registry, SchemaInForce, in_force
+from vault.ledger.registry import AlarmsInForce, Plan, PolicyInForce, Registry, SchemaInForce, in_force
 from vault.model import Happening, Who, Whom
 from vault.policing import entered
 from vault.schema import Schema
@@ -24,6 +29,22 @@ from vault.stores.ledger import LedgerStore
 from vault.stores.records import RecordStore
 from vault.telemetry import logger
 from vault.watching import Watch
+
+
+def own_text(folder: Path) -> str:
+    """The text of a vault's own alarm rules, "" where it has none.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
+    try:
+        return (folder / ALARMS).read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            f"{ALARMS} can't be read", code="invalid_alarms", field=ALARMS, remedy="write it in UTF-8"
+        ) from None
 
 
 class StoreSet:
@@ -64,6 +85,7 @@ class Grounds:
         self.clock = clock
         self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
         self.watch = Watch(stores.ledger, keys, config.settings.witness)
+        self.journal.watcher = Watcher(schema, keys.handle_key)
         self._schema_row: SchemaInForce | None = None
 
     def _compare_generations(self) -> None:
@@ -133,7 +155,11 @@ class Grounds:
         raise Unavailable("the policy was changed meanwhile", code="conflict", remedy="ask again")
 
     def _enter_schema(self) -> None:
-        """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it."""
+        """What a release adds to the shipped schema is an entry; nothing has to be sealed anew for it.
+
+        The alarm rules that are in force are entered with it: another file of the vault's own.
+        """
+        self._enter_alarms()
         known = self.journal.registry().find(SchemaInForce, "schema")
         if not self.keys.whole or not self._adds(known):
             return
@@ -145,6 +171,21 @@ class Grounds:
             now = in_force(self.schema, known.retired if known else None)
             page.put(msgspec.structs.replace(now, waiting=known.waiting if known else ()))
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"schema {self.schema.hash}")))
+
+    def _enter_alarms(self) -> None:
+        """Alarm rules this tenant was not watched by before are an entry; only a whole node can sign it.
+
+        A vault without a file of its own that never had one is watched by what ships, and needs no entry.
+        """
+        text = own_text(self.config.folder)
+        rules = merged(text)  # on every node: a file that can't be used is said at once
+        known = self.journal.registry().find(AlarmsInForce, "alarms")
+        if not self.keys.whole or (rules.hash == known.hash if known else not text):
+            return
+        who = Who(actor=self.config.settings.node, role="", purpose="administration")
+        with self.journal.page() as page:
+            page.put(AlarmsInForce(id="alarms", hash=rules.hash, text=text))
+            page.add(Happening(kind="config", who=who, whom=Whom(detail=f"alarms {rules.hash}")))
 
     def _adds(self, row: SchemaInForce | None) -> bool:
         """Whether this node's schema is the one applied but for what it adds."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from vault.alerting import Watcher
 from vault.config import Clock
 from vault.crypto import mac
 from vault.crypto.encoding import encode
@@ -49,6 +50,9 @@ class Journal:
         self.keys = keys
         self.node = node
         self.remembered = Remembered()
+        self.watcher: Watcher | None = None
+        self.on_alarm: Callable[[], None] = _nobody
+        """Called after a page with alarms is durable; must neither take long nor raise."""
         self._clock = clock
         self._known = (0, b"")
         self._registry: tuple[bytes, Registry] = (b"", Registry())
@@ -90,6 +94,10 @@ class Journal:
                 if self._unsaved is not None:
                     tx.checkpoint(*self._unsaved)
             self._remember(new_head, registry)
+            if self.watcher is not None and page.look is not None:
+                self.watcher.settle(page.look)
+        if page.alarmed:
+            self.on_alarm()
 
     def _now(self, head: LogHead) -> int:
         now = self._clock()
@@ -106,7 +114,7 @@ class Journal:
         with self.page() as page:
             for happening in happenings:
                 page.add(happening)
-        return page.receipts
+        return page.receipts[: len(happenings)]
 
     def _remember(self, head: LogHead, registry: Registry) -> None:
         """After COMMIT alone: a signed checkpoint whose transaction rolled back would be a fork."""
@@ -265,6 +273,10 @@ class Journal:
             with self.store.transaction(self.keys.tenant) as tx:
                 tx.checkpoint(*self._unsaved)
             self._unsaved = None
+
+
+def _nobody() -> None:
+    """Whom alarms go to until somebody asks for them."""
 
 
 def microseconds() -> int:

@@ -370,6 +370,7 @@ class Happening(Word):
         secret: The subject's log secret, b"" if there is no subject.
         shelf: The log shelf that secret stands on, "" likewise.
         request: 16 bytes by which a retry finds it; b"" draws fresh ones.
+        cases: Of a record that is shown, the handles (hex) of its cases; None where nothing is.
     """
 
     kind: str
@@ -378,3 +379,4 @@ class Happening(Word):
     secret: bytes = b""
     shelf: str = ""
     request: bytes = b""
+    cases: tuple[str, ...] | None = None

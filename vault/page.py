@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from vault.alerting import NO_CASE, Look, Watcher
 from vault.crypto.bodies import BodySealer, body_context
 from vault.crypto.keys import TenantKeys
 from vault.crypto.sign import token_bytes
@@ -31,11 +32,13 @@ class Log(Protocol):
 
     Attributes:
         remembered: Shards of the book of cases that this node has read and checked.
+        watcher: What watches the entries; None while a tenant is begun.
     """
 
     keys: TenantKeys
     node: str
     remembered: Remembered
+    watcher: Watcher | None
 
     def tile(self, level: int, index: int) -> bytes | None:
         """A complete tile as stored, or None."""
@@ -68,6 +71,8 @@ class Page:
         self._changed = False
         self._book: Book | None = None
         self.receipts: list[Receipt] = []
+        self.look: Look | None = None
+        """What the entries counted for, once the page is written."""
 
     @property
     def first_index(self) -> int:
@@ -165,8 +170,10 @@ class Page:
 
     def write(self) -> tuple[LogHead, Registry]:
         """Append everything queued and set the new head; the store commits afterwards."""
+        handles = self._handles()
+        self._watch(handles)
         self._write_cases()
-        entries, bodies, frontier, leaves = self._entries()
+        entries, bodies, frontier, leaves = self._entries(handles)
         self._end_generations()
         closed = self._closed_tiles(frontier.size, leaves)
         if entries:
@@ -176,12 +183,36 @@ class Page:
         self.tx.set_head(head)
         return head, self.registry
 
-    def _entries(self) -> tuple[list[EntryRow], list[BodyRow], Frontier, list[bytes]]:
+    def _watch(self, handles: list[bytes]) -> None:
+        """Count what the happenings count for; append the alarms, and note what strikes about entries."""
+        watcher = self._log.watcher
+        if watcher is not None and self._pending:
+            look = self.look = watcher.look(
+                self.registry, self.tx.sightings, self.cases, self._pending, handles, self.now
+            )
+            if look.marked:
+                self.tx.sightings.mark(NO_CASE, [self._head.size + slot for slot in look.marked])
+            self._pending += look.alarms
+            handles += [b""] * len(look.alarms)
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether there are alarms among the entries."""
+        return any(happening.kind == "alarm" for happening in self._pending)
+
+    def _handles(self) -> list[bytes]:
+        """The keyed handle of each happening's subject, b"" where there is none."""
+        keys = self._log.keys
+        return [handle_of(keys, h.whom.subject) if h.secret else b"" for h in self._pending]
+
+    def _entries(
+        self, handles: Sequence[bytes]
+    ) -> tuple[list[EntryRow], list[BodyRow], Frontier, list[bytes]]:
         log, keys, count = self._log, self._log.keys, len(self._pending)
         frontier = Frontier.from_bytes(self._head.size, self._head.edge)
         if not count:
             return [], [], frontier, []
-        tags = self._tags()
+        tags = self._tags(handles)
         node_counter = self.tx.node_counter(log.node, count)
         salts = token_bytes(48 * count)
         sealer = BodySealer(keys.audit_public, keys.tenant)
@@ -226,10 +257,8 @@ class Page:
         frontier.append_many(leaves)
         return entries, bodies, frontier, leaves
 
-    def _tags(self) -> list[bytes]:
+    def _tags(self, handles: Sequence[bytes]) -> list[bytes]:
         """The next tag of each happening's subject; counters move in this same transaction."""
-        keys = self._log.keys
-        handles = [handle_of(keys, h.whom.subject) if h.secret else b"" for h in self._pending]
         counts = Counter(handle for handle in handles if handle)
         numbers = self.tx.bump(dict(counts)) if counts else {}
         tags = []

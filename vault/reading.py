@@ -280,7 +280,10 @@ class Reading:
         if item.error is None:
             key = (id(grant), id(item.decision))
             who = whos.get(key) or whos.setdefault(key, self._t.who(grant, decision=item.decision))
-            return Happening(kind="read", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)
+            cases = item.held.facts.cases if item.held else None
+            return Happening(
+                kind="read", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf, cases=cases
+            )
         outcome = {3: "denied", 4: "not_found"}.get(item.error.exit_code, "failed")
         who = self._t.who(grant, about=item.kind, outcome=outcome, reason=_reason(item.error, outcome))
         return Happening(kind="deny", who=who, whom=whom, secret=item.log_secret, shelf=item.log_shelf)

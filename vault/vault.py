@@ -19,6 +19,7 @@ from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
 from vault.crypto.provider import LocalKeys, write_private
 from vault.crypto.sign import token_bytes
+from vault.delivering import Deliverer
 from vault.erasing import Erasing
 from vault.errors import ConfigError, Denied
 from vault.granting import Granting
@@ -74,6 +75,7 @@ class Vault:
         self.clock = clock
         self.stores = StoreSet(config)
         self._tenancies: dict[str, Tenancy] = {}
+        self._deliverers: list[Deliverer] = []
         self._resealed: list[Tenancy] = []
         self._rooms: dict[tuple[str, type], object] = {}
         self._opening = threading.RLock()
@@ -247,7 +249,10 @@ class Vault:
         if tenant not in self._tenancies:
             with self._opening:  # threads that come at once share one: it holds the batches and the caches
                 if tenant not in self._tenancies:
-                    self._tenancies[tenant] = self._open_tenancy(tenant)
+                    opened = self._open_tenancy(tenant)
+                    self._deliverers.append(Deliverer(opened))
+                    opened.journal.on_alarm = self._deliverers[-1].wake
+                    self._tenancies[tenant] = opened
         return self._tenancies[tenant]
 
     def _open_tenancy(self, tenant: str) -> Tenancy:
@@ -363,6 +368,8 @@ class Vault:
 
     def close(self) -> None:
         """Keep the newest checkpoints and close the stores."""
+        for deliverer in self._deliverers:
+            deliverer.close()
         for tenancy in (*self._tenancies.values(), *self._resealed):
             tenancy.close()
         for store in self.stores.all():

@@ -26,7 +26,8 @@ def test_a_broken_glass_is_logged_reviewed_and_loud(desk: Desk) -> None:
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     read = run("--vault", desk.folder, "--token", token, "read", "--ref", "borrower:AJ00001", "--json")
     assert read.json["items"][0]["fields"]["phone"] == {"view": "CLEAR", "value": PHONE}
-    (alarm,) = desk("auditor", "log", "list", "--kind", "alarm", token=AUDIT).json["items"]
+    alarms = desk("auditor", "log", "list", "--kind", "alarm", token=AUDIT).json["items"]
+    (alarm,) = (one for one in alarms if one["reason"] != "off_hours")  # by the real clock, it may be night
     assert (alarm["actor_name"], alarm["role"], alarm["reason"]) == ("collector", "legal", "break_glass")
     assert "court at nine" in alarm["detail"]
     assert desk("collector", "login").json["reviews"] == [glass]

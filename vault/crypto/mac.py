@@ -37,6 +37,11 @@ def handle(key: bytes, *parts: str) -> bytes:
     return hmac.digest(key, encode("cvault/handle/v1", *parts), "sha256")[:HANDLE_SIZE]
 
 
+def sighting(key: bytes, what: bytes) -> bytes:
+    """The handle under which something is counted once; `key` is one rule's, window's and principal's own."""
+    return hmac.digest(key, what, "sha256")[:HANDLE_SIZE]
+
+
 def index_key(compartment_key: bytes, tenant: str, kind: str, field: str) -> bytes:
     """The blind-index key of one field; held only with that field's compartment key (DESIGN 5)."""
     return derive(compartment_key, "cvault/index/v1", tenant, kind, field)

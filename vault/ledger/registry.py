@@ -15,6 +15,7 @@ import msgspec
 
 from vault.crypto.encoding import encode
 from vault.errors import NotFound, Tampered
+from vault.ledger.notices import AlarmsInForce, Honey, Incident
 from vault.ledger.powers import (
     Approval,
     Audit,
@@ -31,12 +32,15 @@ from vault.schema import Laid, Schema, laid
 
 __all__ = [
     "KINDS",
+    "AlarmsInForce",
     "Approval",
     "Audit",
     "Contract",
     "Engagement",
     "Glass",
     "Handover",
+    "Honey",
+    "Incident",
     "LogFloor",
     "Plan",
     "PolicyInForce",
@@ -194,6 +198,9 @@ KINDS: Final[dict[str, type[Word]]] = {
     "book": BookInForce,
     "floor": LogFloor,
     "witness": WitnessPolicy,
+    "alarms": AlarmsInForce,
+    "honey": Honey,
+    "incident": Incident,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 _LISTED: Final = {
@@ -203,6 +210,7 @@ _LISTED: Final = {
     "glass": "cvault glass list shows the ids",
     "handover": "cvault handover list shows the ids",
     "audit": "cvault audit list shows the ids",
+    "incident": "cvault incident list shows the ids",
 }
 """Where the ids of rows are found that people name; of records a refusal says no more than of any other."""
 

@@ -23,6 +23,7 @@ from vault.stores.hot import Lookup, Statement, run
 from vault.stores.ledger_tx import ENTOMBED, HEAD, STUBS, LedgerTx, registry_rows
 from vault.stores.rows import EntryFilter, EntryRow, LogHead, PlanItemRow, RegistryRow
 from vault.stores.schema import BLOCK, bodies, checkpoints, counters, entries, plan_items, tiles
+from vault.stores.sightings import SightingTable
 from vault.stores.store import Store
 from vault.stores.strata import StrataTable
 from vault.stores.witnessing import WitnessTable
@@ -166,6 +167,10 @@ class LedgerStore(Store):
     def witnessing(self, tenant: str) -> WitnessTable:
         """Give cosignatures and time stamps as they stand committed, or in the thread's transaction."""
         return WitnessTable(self.db.session(), tenant)
+
+    def sightings(self, tenant: str) -> SightingTable:
+        """Give what alarms count by, and the marks, as they stand committed."""
+        return SightingTable(self.db.session(), tenant)
 
     def head(self, tenant: str) -> LogHead | None:
         """Fetch the tenant's head, or None before its log has begun."""

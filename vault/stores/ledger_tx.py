@@ -32,6 +32,7 @@ from vault.stores.schema import (
     tombstones,
     uses,
 )
+from vault.stores.sightings import SightingTable
 from vault.stores.witnessing import WitnessTable
 
 _E = entries.c
@@ -282,6 +283,11 @@ class LedgerTx:
     def witnessing(self) -> WitnessTable:
         """Cosignatures and time stamps as they stand under the lock."""
         return WitnessTable(self._session, self._tenant)
+
+    @property
+    def sightings(self) -> SightingTable:
+        """What alarms count by, as it stands under the lock."""
+        return SightingTable(self._session, self._tenant)
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.

@@ -155,4 +155,4 @@ tallies = _table(
 )  # fmt: skip
 tallied = _table(ledger, "tallied", "tenant upto:int", "tenant")
 marks = _table(ledger, "marks", "tenant mark idx:int", "tenant mark idx")
-seen = _table(ledger, "seen", "tenant span:int handle:bytes", "tenant span handle")
+seen = _table(ledger, "seen", "tenant span:int handle:bytes n:int", "tenant span handle")

@@ -22,7 +22,7 @@ TABLES: Final = (
     ),
     ("tallied", "tenant upto:int", "tenant"),
     ("marks", "tenant mark idx:int", "tenant mark idx"),
-    ("seen", "tenant span:int handle:bytes", "tenant span handle"),
+    ("seen", "tenant span:int handle:bytes n:int", "tenant span handle"),
 )
 INDEXES: Final = (
     ("entries_clear", "entries", "tenant about idx", "clear != 0"),
