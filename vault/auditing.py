@@ -11,6 +11,7 @@ from vault.balancing import Balance, Balancing
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
+from vault.recovering import Recovering
 from vault.reporting import Report, Reporting
 from vault.stamping import Stamp, Stamping
 from vault.summarising import Summarising
@@ -44,6 +45,7 @@ class Auditing(
     Tallying,
     Tracing,
     Summarising,
+    Recovering,
 ):
     """The room of auditors."""
 
@@ -58,3 +60,4 @@ class Auditing(
         Tallying.__init__(self, tenancy)
         Tracing.__init__(self, tenancy)
         Summarising.__init__(self, tenancy)
+        Recovering.__init__(self, tenancy)

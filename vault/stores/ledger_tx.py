@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BindParameter, bindparam, delete, func, select, update
 
+from vault.stores.archive import Archive
 from vault.stores.cases import PUT_CASES, PUT_SHARDS, CaseTable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement
@@ -282,6 +283,11 @@ class LedgerTx:
     def witnessing(self) -> WitnessTable:
         """Cosignatures and time stamps as they stand under the lock."""
         return WitnessTable(self._session, self._tenant)
+
+    @property
+    def archive(self) -> Archive:
+        """Where a log is put that another one takes the place of."""
+        return Archive(self._session, self._tenant)
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.
