@@ -11,6 +11,7 @@ import typer
 
 from cli import log_list, log_prune, log_questions, log_report, log_summary, witnesses
 from cli.context import Call, command
+from cli.log_recover import recover
 from cli.options import LARGEST
 from cli.output import Output
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     log_prune.register(app)
     witnesses.register(app)
     log_report.register(app)
+    command(app, "recover")(recover)
 
 
 def verify(

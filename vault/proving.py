@@ -25,6 +25,8 @@ from vault.pruning import demand_kept, floor_of
 from vault.stores.rows import EntryRow, LogHead
 from vault.tenancy import Tenancy
 
+__all__ = ["PAGE", "Checked", "Proving", "Source"]
+
 PAGE: Final = 2000
 
 

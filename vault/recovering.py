@@ -347,7 +347,7 @@ def _void(page: Page) -> None:
             page.drop(Plan, plan.id)
         elif plan.swept:  # orphans among the old log's entries, which it declares itself
             page.put(msgspec.structs.replace(plan, swept=0))
-    page.drop(LogFloor, RECOVERED)  # of the old log: the new one is whole
+    page.drop(LogFloor, "log")  # of the old log: the new one is whole
 
 
 def _who(identity: Identity) -> Who:
