@@ -24,6 +24,8 @@ from vault.ledger import checkpoint, proof
 from vault.ledger.note import VKey
 from vault.ledger.registry import Recovery, Request
 from vault.merkle import Frontier, leaf_hash
+from vault.model import Happening, Who, Whom
+from vault.pruning import floor_of
 from vault.recovering import Recovered
 
 ROWS: Final = borrowers(2)
@@ -473,6 +475,32 @@ def test_a_key_folder_that_cannot_be_written_stops_nothing(made: Made) -> None:
     pins.path = made.outside / "nowhere/main.checkpoint"
     size = grow(made)
     assert reopen(made).vault.auditing().walk().size == size
+
+
+def test_a_log_whose_first_entries_went_by_rule(made: Made) -> None:
+    """What retention let go is no fault, before and after: the rest is examined, exported, and put aside."""
+    one = Happening(kind="search", who=Who(actor="p-1", role="auditor", purpose="audit"), whom=Whom())
+    made.vault.tenancy().journal.log(*[one] * 600)
+    made.clock.advance(days=5 * 366 + 2)
+    made.vault.auditing().prune(made.token("dpo"), entries=True)
+    size = made.size()
+    made.vault.close()
+    back = kept(made, ("ledger",))
+    made = reopen(made)
+    made.vault.tenancy().journal.log(one)
+    after = made.size()
+    made.vault.close()
+    back()
+    assert stopped(made).index == size
+    found = reopen(made).vault.auditing().examine()
+    assert [check.name for check in found.checks if not check.ok] == ["pin"]
+    assert (found.good_size, found.missing) == (size, (size, after - 1))
+    made, done = recover(made)
+    assert made.size() == 1
+    assert floor_of(made.vault.tenancy().journal.registry()).entries == 0
+    assert (Path(done.evidence) / "tile/entries/002.p").is_dir()
+    assert not (Path(done.evidence) / "tile/entries/000").exists()
+    made.vault.close()
 
 
 class Shifted:
