@@ -33,6 +33,8 @@ from vault.tenancy import Tenancy
 
 PAGE: Final = 2048
 REMAINS: Final = "remains.jsonl"
+_MISSHAPEN: Final = (TypeError, ValueError, AttributeError)
+"""What a value of another type leads to: SQLite keeps any type in any column."""
 
 
 class Check(Word):
@@ -233,7 +235,7 @@ class Examiner:
         """Stubs from an index on, up to the first that is missing."""
         while rows := self._t.stores.ledger.entries(self._t.name, at, PAGE):
             for row in rows:
-                if row.idx != at:
+                if row.idx != at or not isinstance(row.stub, bytes):
                     return
                 yield row.stub
                 at += 1
@@ -283,14 +285,16 @@ class Examiner:
         with path.open("wb") as file:
             while rows := self._t.stores.ledger.entries(self._t.name, start, PAGE):
                 for row in rows:
-                    line = {"index": row.idx, "stub": base64.b64encode(row.stub).decode("ascii")}
+                    stub: object = row.stub
+                    data = stub if isinstance(stub, bytes) else b""
+                    line = {"index": row.idx, "stub": base64.b64encode(data).decode("ascii")}
                     file.write(msgspec.json.encode(line) + b"\n")
                 start = rows[-1].idx + 1
 
 
 def _parsed(note: str) -> Checkpoint | None:
     """A checkpoint as it reads, whoever signed it."""
-    with suppress(Tampered):
+    with suppress(Tampered, *_MISSHAPEN):
         return Checkpoint.parse(split(note)[0])
     return None
 
@@ -301,4 +305,6 @@ def _tried(name: str, work: Callable[[], object]) -> Check:
     except VaultError as fault:
         index = fault.index if isinstance(fault, Tampered) else None
         return Check(name=name, ok=False, message=fault.message, index=index)
+    except _MISSHAPEN:
+        return Check(name=name, ok=False, message="a row isn't of the form that the vault writes")
     return Check(name=name, ok=True)

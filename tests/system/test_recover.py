@@ -477,6 +477,21 @@ def test_a_key_folder_that_cannot_be_written_stops_nothing(made: Made) -> None:
     assert reopen(made).vault.auditing().walk().size == size
 
 
+@pytest.mark.parametrize("bad", ["text", None, b"x"])
+def test_an_entry_that_is_none(made: Made, bad: object) -> None:
+    """Edited to anything at all: said by the check of entries, kept as it is, and left behind."""
+    size = grow(made)
+    signed = [n for (n,) in sql(made, "ledger", "SELECT size FROM checkpoints ORDER BY size")]
+    sql(made, "ledger", "UPDATE entries SET stub=? WHERE idx=?", [bad if bad is not None else 7, size - 2])
+    found = reopen(made).vault.auditing().examine()
+    assert "entries" in [check.name for check in found.checks if not check.ok]
+    assert found.good_size == max(n for n in signed if n <= size - 2)
+    made, done = recover(made)
+    serves(made)
+    rest = (Path(done.evidence) / "remains.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in rest] == list(range(found.good_size, size))
+
+
 def test_a_log_whose_first_entries_went_by_rule(made: Made) -> None:
     """What retention let go is no fault, before and after: the rest is examined, exported, and put aside."""
     one = Happening(kind="search", who=Who(actor="p-1", role="auditor", purpose="audit"), whom=Whom())
