@@ -105,6 +105,8 @@ def serves(made: Made) -> None:
     ids = made.ids(ROWS)
     assert len(made.vault.reading().read(made.token("legal"), ids).items) == 2
     made.vault.auditing().walk()
+    found = made.vault.auditing().balance(made.token("auditor"))
+    assert (found.unexplained, found.missing) == (0, 0)
     for record in ids:
         lines = made.vault.auditing().ask(made.token("auditor"), Question(subject=record))
         assert {line.kind for line in lines} == {"read"}
