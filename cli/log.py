@@ -20,6 +20,7 @@ from cli import (
     witnesses,
 )
 from cli.context import Call, command
+from cli.log_recover import recover
 from cli.log_rows import Text
 from cli.output import Output
 from vault.errors import Invalid
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     log_prune.register(app)
     witnesses.register(app)
     log_report.register(app)
+    command(app, "recover")(recover)
 
 
 def verify(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from cli import messages_ask
+from cli import messages_recover
 
-TEXTS: Final[dict[str, tuple[str, str]]] = messages_ask.TEXTS | {
+TEXTS: Final[dict[str, tuple[str, str]]] = messages_recover.TEXTS | {
     "hint.call_cap": (
         "go on tomorrow: three effective calls a day, the lender's and all agencies' together",
         "请于次日继续：每日有效通话以三次为限，机构与各委外方合计",

@@ -106,6 +106,7 @@ def _status(call: Call, vault: Vault) -> dict[str, Any]:
     from vault.ledger.registry import Plan, PolicyInForce, Request
 
     t, settings = vault.tenancy(call.tenant), vault.config.settings
+    t.demand_history()
     registry, now = t.journal.registry(), t.clock()
     head = t.stores.ledger.head(t.name)
     counts = {kind: t.stores.records.count(t.name, kind) for kind in t.schema.kinds}
@@ -219,13 +220,14 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
         )  # fmt: skip
     try:
         head = t.journal.checked(t.stores.ledger.head(tenant))
-        t.journal.registry()
+        t.demand_history()
         t.journal.check_cases()
     except VaultError as error:
         yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
         return
     for level, message, remedy in witnessing.problems(vault, t):
         yield _finding(level, "witness", f"{tenant}: {message}", remedy)
+    yield from _pins(t)
     try:
         t.demand_schema()
     except VaultError as error:
@@ -243,6 +245,22 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
         yield _finding(
             "warning", "epochs", f"{tenant}: {len(due)} retired epochs are due", "cvault keys destroy"
         )
+
+
+def _pins(t: Tenancy) -> Iterator[Finding]:
+    """Whether the log's newest checkpoint is kept where the ledger's keeper can't reach it."""
+    from vault.pinning import Pins
+
+    pins = t.journal.pins or Pins(t.config.keys_folder, t.name)
+    if not pins.writable:
+        yield _finding(
+            "warning",
+            "pin",
+            messages.text("doctor.pin_fixed", tenant=t.name),
+            "cvault log checkpoint, kept elsewhere",
+        )
+    elif pins.read() is None:
+        yield _finding("info", "pin", messages.text("doctor.no_pin", tenant=t.name), "cvault log verify")
 
 
 def _waits(request: Request, now: int) -> bool:

@@ -149,7 +149,7 @@ def test_a_command_that_is_none_is_noticed() -> None:
     "name",
     ["backup", "restore", "drill restore", "serve", "subject show", "subject export",
      "subject restrict", "subject erase",
-      "verify-value", "log recover",
+      "verify-value",
      "keys rotate", "keys move", "retention notice"],
 )  # fmt: skip
 def test_what_is_said_not_to_be_built_is_not(name: str) -> None:

@@ -16,6 +16,7 @@ from vault.incidents import Incidents
 from vault.inquiring import Inquiring, Line, Question
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
+from vault.recovering import Recovering
 from vault.reporting import Report, Reporting
 from vault.sampling import Sampled, Sampling
 from vault.stamping import Stamp, Stamping
@@ -61,6 +62,7 @@ class Auditing(
     Summarising,
     Alarming,
     Incidents,
+    Recovering,
 ):
     """The room of auditors."""
 
@@ -79,3 +81,4 @@ class Auditing(
         Summarising.__init__(self, tenancy)
         Disclosing.__init__(self, tenancy)
         Sampling.__init__(self, tenancy)
+        Recovering.__init__(self, tenancy)

@@ -140,6 +140,13 @@ class Config(Word):
             return f"{prefix}{(self.folder / url.removeprefix(prefix)).resolve()}"
         return url
 
+    def with_keys(self, folder: Path | None) -> Config:
+        """The same with another key folder, if one is named."""
+        if folder is None:
+            return self
+        settings = msgspec.structs.replace(self.settings, keys=str(folder.absolute()))
+        return msgspec.structs.replace(self, settings=settings)
+
     @property
     def keys_folder(self) -> Path:
         """Where the local key provider keeps its files."""

@@ -23,7 +23,7 @@ from vault.errors import Denied, Invalid, Tampered
 from vault.holding import Holding
 from vault.journal import Page
 from vault.ledger.certificate import sign_certificate
-from vault.ledger.registry import Approval, Plan, Request
+from vault.ledger.registry import Approval, Plan, Request, keys_generation
 from vault.model import Facts, Grant, Happening, State, Whom, Word
 from vault.purging import PAGE
 from vault.retention.planner import Verdict, summary
@@ -191,7 +191,7 @@ class Erasing(Holding):
                     state="executing",
                     erase_idx=page.first_index + slot,
                     begun=page.now,
-                    generation=1 + max(other.generation for other in page.registry.all(Plan)),
+                    generation=1 + keys_generation(page.registry),
                 )
                 page.put(plan)
         return grant, plan

@@ -18,8 +18,16 @@ from vault.config import Clock, Config
 from vault.crypto.keys import TenantKeys
 from vault.errors import ConfigError, Tampered, Unavailable
 from vault.journal import Journal
-from vault.ledger.registry import AlarmsInForce, Plan, PolicyInForce, Registry, SchemaInForce, in_force
+from vault.ledger.registry import (
+    AlarmsInForce,
+    PolicyInForce,
+    Registry,
+    SchemaInForce,
+    in_force,
+    keys_generation,
+)
 from vault.model import Happening, Who, Whom
+from vault.pinning import REMEDY, Pins
 from vault.policing import entered
 from vault.schema import Schema
 from vault.schema_own import FILE, changes
@@ -83,31 +91,45 @@ class Grounds:
         self.name = keys.tenant
         self.stores = stores
         self.clock = clock
-        self.journal = Journal(stores.ledger, keys, config.settings.node, clock)
+        pins = Pins(config.keys_folder, keys.tenant)
+        self.journal = Journal(stores.ledger, keys, config.settings.node, clock, pins)
         self.watch = Watch(stores.ledger, keys, config.settings.witness)
         self.journal.watcher = Watcher(schema, keys.handle_key)
+        self.journal.cosigned = self._cosigned
         self._schema_row: SchemaInForce | None = None
 
-    def _compare_generations(self) -> None:
-        """Refuse a key store or a ledger from before a purge that the other one knows of.
+    def _cosigned(self, registry: Registry) -> list[str]:
+        """What witnesses have seen of the log, as the ledger itself says: worth as much as the pin."""
+        newest = self.watch.newest(registry)
+        return [newest.note] if newest is not None else []
 
-        The key store is read first: a purge that begins in between can only raise what the ledger says.
+    def demand_history(self) -> None:
+        """Refuse a ledger or a key store that was put back: behind the pin, the other one, or a recovery.
+
+        The key store is read before the registry: a purge that begins in between can only raise what the
+        ledger says.
 
         Raises:
-            Tampered: One of the two is an old copy.
+            Tampered: One of the two is an old copy, or the log was shortened or rewritten.
+            ConfigError: This node's key file is from before a recovery of the log.
         """
         generation = self.stores.keys.generation(self.name)
-        plans = self.journal.registry().all(Plan)
-        if generation > max((plan.generation for plan in plans), default=0):
+        self.compare_stores(self.journal.registry(), generation)
+
+    def compare_stores(self, registry: Registry, generation: int) -> None:
+        """As `demand_history`, for a registry and for what the key store's generation was before it.
+
+        Raises:
+            Tampered, ConfigError: As there.
+        """
+        self.journal.demand_number(registry)
+        if generation > keys_generation(registry):
             raise Tampered(
-                "the ledger is behind the key store: it is a copy from before a purge",
-                remedy="put the newest ledger back",
+                "the ledger is behind the key store: it is a copy from before a purge", remedy=REMEDY
             )
-        done = max((plan.generation for plan in plans if plan.state == "done"), default=0)
-        if self.stores.keys.generation(self.name) < done:
+        if self.stores.keys.generation(self.name) < keys_generation(registry, "done"):
             raise Tampered(
-                "the key store is behind the ledger: it is a copy from before a purge",
-                remedy="put the newest key store back",
+                "the key store is behind the ledger: it is a copy from before a purge", remedy=REMEDY
             )
 
     def _enter_policy(self) -> None:

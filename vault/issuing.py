@@ -166,7 +166,7 @@ class Issuing(Identifying):
         allowed = self._t.policy.cell(role, purpose).actions
         return tokens.issue(
             issuer=self._t.keys.issuer,
-            origin=self._t.keys.origin,
+            origin=self._t.keys.home,
             tenant=self._t.name,
             principal=identity.principal,
             role=role,

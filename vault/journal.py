@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,13 +18,16 @@ from vault.crypto import mac
 from vault.crypto.encoding import encode
 from vault.crypto.keys import TenantKeys
 from vault.crypto.sign import verify
-from vault.errors import Tampered, Unavailable
+from vault.errors import ConfigError, Tampered, Unavailable
 from vault.ledger import checkpoint
 from vault.ledger.book import ID, Book, CaseRow, Remembered, shard_of, walk
-from vault.ledger.registry import BookInForce, Registry
+from vault.ledger.note import VKey
+from vault.ledger.registry import RECOVERED, BookInForce, Recovery, Registry
+from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier
 from vault.model import Happening, Receipt, Word
 from vault.page import Page
+from vault.pinning import REMEDY, Pins, Source, compare
 from vault.stores.ledger import LedgerStore
 from vault.stores.ledger_tx import LedgerTx
 from vault.stores.rows import LogHead
@@ -34,6 +37,8 @@ __all__ = ["CLOCK_TOLERANCE", "DIGEST_SIZE", "Journal", "Page", "head_mac", "mic
 DIGEST_SIZE: Final = 32
 CLOCK_TOLERANCE: Final = 2_000_000
 """µs: a node further behind the last entry stops (DESIGN 6, "Clock")."""
+PIN_EVERY: Final = 60_000_000
+"""µs between two pins while entries are written: what a crash can lose of the pin, never of the log."""
 
 
 def head_mac(keys: TenantKeys, size: int, edge: bytes, last_t: int, registry: bytes) -> bytes:
@@ -43,16 +48,27 @@ def head_mac(keys: TenantKeys, size: int, edge: bytes, last_t: int, registry: by
 
 
 class Journal:
-    """One tenant's access log, as one node writes it."""
+    """One tenant's access log, as one node writes it.
 
-    def __init__(self, store: LedgerStore, keys: TenantKeys, node: str, clock: Clock) -> None:
+    Attributes:
+        pins: Where its checkpoints are pinned outside the ledger; None where they aren't.
+        cosigned: Gives checkpoints that witnesses have seen, by a registry; compared like the pin.
+    """
+
+    def __init__(
+        self, store: LedgerStore, keys: TenantKeys, node: str, clock: Clock, pins: Pins | None = None
+    ) -> None:
         self.store = store
         self.keys = keys
         self.node = node
+        self.pins = pins
+        self.cosigned: Callable[[Registry], Sequence[str]] = lambda _: ()
         self.remembered = Remembered()
         self.watcher: Watcher | None = None
         self.on_alarm: Callable[[], None] = _nobody
         """Called after a page with alarms is durable; must neither take long nor raise."""
+        self._compared = pins is None
+        self._pin_due = 0
         self._clock = clock
         self._known = (0, b"")
         self._registry: tuple[bytes, Registry] = (b"", Registry())
@@ -74,7 +90,8 @@ class Journal:
             for row in rows:
                 page.put(row)
             page.add(happening)
-            page.write()
+            new_head, registry = page.write()
+        self._remember(new_head, registry)
 
     @contextmanager
     def page(self) -> Iterator[Page]:
@@ -122,6 +139,15 @@ class Journal:
         self._known = (head.size, frontier.root())
         self._registry = (head.registry, registry)
         self._unsaved = (head.size, self._sign(head.size, self._known[1]))
+        if head.last_t >= self._pin_due:
+            if self._pin_due:
+                self.pin()
+            self._pin_due = head.last_t + PIN_EVERY
+
+    def pin(self) -> None:
+        """Pin the newest checkpoint that this node knows to be durable."""
+        if self.pins is not None and self._known[0]:
+            self.pins.keep(self._sign(*self._known))
 
     def _sign(self, size: int, root: bytes) -> str:
         point = checkpoint.Checkpoint(origin=self.keys.origin, size=size, root=root)
@@ -139,7 +165,7 @@ class Journal:
             Tampered: It is not.
         """
         if head is None:
-            raise Tampered("the access log has no head", remedy="restore the ledger")
+            raise Tampered("the access log has no head", remedy="put the newest ledger back")
         mac.check(
             head_mac(self.keys, head.size, head.edge, head.last_t, head.registry), head.mac, "the log's head"
         )
@@ -148,7 +174,54 @@ class Journal:
             head.size == size and size and Frontier.from_bytes(head.size, head.edge).root() != root
         ):
             raise Tampered("the access log was shortened or rewritten while open", index=head.size)
+        if not self._compared:
+            self._compare()
         return head
+
+    def _compare(self) -> None:
+        """Once, before anything is read, written or signed: the log against what is kept outside of it.
+
+        The head is read after the pin, which another node may have moved on meanwhile.
+
+        Raises:
+            Tampered: The log was shortened, restored from a backup or rewritten.
+        """
+        if self.pins is None:
+            return
+        self.pins.demand_finished()
+        pinned = self.pins.read()
+        with self.store.snapshot():
+            head = self.store.head(self.keys.tenant)
+            if head is None:
+                raise Tampered("the access log has no head", remedy="put the newest ledger back")
+            data = head_mac(self.keys, head.size, head.edge, head.last_t, head.registry)
+            mac.check(data, head.mac, "the log's head")
+            hashes = Hashes(Source(self.store, self.keys.tenant), head.size)
+            whole = Frontier.from_bytes(head.size, head.edge).root()
+            vkey = VKey(name=self.keys.origin, public=self.keys.log.public)
+            registry = self.registry_of(None, head)
+            self.demand_number(registry)
+            notes = [*self.cosigned(registry), *([] if pinned is None else [pinned])]
+            compare(notes, vkey, head.size, lambda size: whole if size == head.size else hashes.root_at(size))
+        self._compared = True
+
+    def demand_number(self, registry: Registry) -> None:
+        """Demand that the log that the key file names is the one begun last.
+
+        Raises:
+            Tampered: The ledger is from before a recovery.
+            ConfigError: The key file is.
+        """
+        row = registry.find(Recovery, RECOVERED)
+        number = row.number if row else 1
+        if self.keys.number < number:
+            raise ConfigError(
+                "this node's key file names the log from before its recovery",
+                field="keys",
+                remedy="on a whole node: cvault keys export, for a new key folder",
+            )
+        if self.keys.number > number:
+            raise Tampered("the ledger is a copy from before the log was recovered", index=0, remedy=REMEDY)
 
     def sealed_head(self, frontier: Frontier, last_t: int, registry: bytes) -> LogHead:
         """A head under its MAC."""
@@ -268,10 +341,12 @@ class Journal:
         return self._sign(head.size, Frontier.from_bytes(head.size, head.edge).root())
 
     def flush(self) -> None:
-        """Keep the newest checkpoint in the store; done with every next page, and at close."""
+        """Keep the newest checkpoint in the store and pin it; the former is done with every next page too."""
         if self._unsaved is not None:
             with self.store.transaction(self.keys.tenant) as tx:
+                self.checked(tx.head())  # what stands there now may be another log
                 tx.checkpoint(*self._unsaved)
+            self.pin()
             self._unsaved = None
 
 

@@ -5,7 +5,7 @@ The full walk, checkpoints, inclusion proofs and the export that a stranger's to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +17,16 @@ from vault.ledger import verify as walking
 from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.export import export
 from vault.ledger.note import VKey
+from vault.ledger.registry import LogFloor
 from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier, inclusion_path
 from vault.model import Happening, Who, Whom, Word
+from vault.pinning import Source
 from vault.pruning import demand_kept, floor_of
-from vault.stores.ledger import LedgerStore
-from vault.stores.rows import EntryRow
+from vault.stores.rows import EntryRow, LogHead
 from vault.tenancy import Tenancy
+
+__all__ = ["PAGE", "Checked", "Proving", "Source"]
 
 PAGE: Final = 2000
 
@@ -37,22 +40,6 @@ class Checked(Word):
     first: str | None
     last: str | None
     kinds: dict[str, int]
-
-
-class Source:
-    """The ledger as the tile functions see it."""
-
-    def __init__(self, store: LedgerStore, tenant: str) -> None:
-        self._store = store
-        self._tenant = tenant
-
-    def full_tile(self, level: int, index: int) -> bytes | None:
-        """A complete tile as stored."""
-        return self._store.tile(self._tenant, level, index)
-
-    def entries(self, start: int, end: int) -> Sequence[bytes]:
-        """Stubs from `start` to before `end`."""
-        return self._store.stubs(self._tenant, start, end)
 
 
 class Proving:
@@ -92,19 +79,9 @@ class Proving:
         if head is None:
             raise Tampered("the access log has no head", index=0)
         floor = floor_of(self._t.journal.registry())
-        found = walking.verify(
-            self._rows(floor.entries, head.size),
-            head_size=head.size,
-            head_root=Frontier.from_bytes(head.size, head.edge).root(),
-            checkpoints=checkpoints,
-            vkey=self.vkey,
-            start=Hashes(self._source, head.size).frontier(floor.entries),
-            progress=progress,
-        )
-        self._refuse_beyond(head.size)
-        self._refuse_bodiless(floor.bodies, head.size)
+        found = self.trace(head, checkpoints, self.vkey, floor, progress)
         self._t.journal.checked(head, known)
-        self._t.journal.registry()
+        self._t.demand_history()
         self._t.journal.check_cases()
         return Checked(
             size=found.size,
@@ -114,6 +91,32 @@ class Proving:
             last=iso(found.last_t) if found.last_t is not None else None,
             kinds=dict(found.kinds),
         )
+
+    def trace(
+        self,
+        head: LogHead,
+        checkpoints: Iterable[tuple[int, str]],
+        vkey: VKey,
+        floor: LogFloor,
+        progress: Callable[[int], None] | None = None,
+    ) -> walking.Verified:
+        """Walk the entries up to a head whose MAC is another's matter, against checkpoints under one key.
+
+        Raises:
+            Tampered: With the first bad index.
+        """
+        found = walking.verify(
+            self._rows(floor.entries, head.size),
+            head_size=head.size,
+            head_root=Frontier.from_bytes(head.size, head.edge).root(),
+            checkpoints=checkpoints,
+            vkey=vkey,
+            start=Hashes(self._source, head.size).frontier(floor.entries),
+            progress=progress,
+        )
+        self._refuse_beyond(head.size)
+        self._refuse_bodiless(floor.bodies, head.size)
+        return found
 
     def _refuse_beyond(self, size: int) -> None:
         """Rows beyond the head are in no tree: put there beside the vault, unless the log grew meanwhile."""
@@ -152,7 +155,12 @@ class Proving:
             start = rows[-1].idx + 1
 
     def checkpoint(self) -> str:
-        """The newest signed checkpoint (C2SP tlog-checkpoint); public."""
+        """The newest signed checkpoint (C2SP tlog-checkpoint); public.
+
+        Raises:
+            Tampered: The ledger or the key store is an old copy: to sign it would be a fork.
+        """
+        self._t.demand_history()
         return self._t.journal.checkpoint()
 
     def note(self, index: int) -> str:
@@ -161,10 +169,11 @@ class Proving:
         That is the newest which counts as witnessed, with its cosignatures, if the entry stands in it; else
         the newest, which the log alone has signed.
         """
+        newest = self.checkpoint()
         cosigned = self._t.watch.newest(self._t.journal.registry())
         if cosigned is not None and cosigned.size > index:
             return cosigned.note
-        return self._t.journal.checkpoint()
+        return newest
 
     def receipt(self, index: int) -> str:
         """A C2SP `tlog-proof` that an entry stands in the log; checkable with the public key alone.

@@ -84,13 +84,27 @@ class Purger:
         before(sorted(doomed))
         t = self._t
         t.stores.keys.close_subjects(t.name, sorted(closed), t.clock())
-        while shelves := t.stores.keys.shelves_of(t.name, sorted(doomed)):
-            for shelf, on_it in sorted(shelves.items()):
-                self._rewrap(shelf, on_it)
-        t.stores.index.delete(t.name, sorted(doomed))
-        t.stores.records.delete(t.name, sorted(doomed))
+        self._delete(sorted(doomed))
         with t.journal.page() as page:
             page.tx.mark_plan_items(plan.id, sorted(doomed), done=True)
+
+    def _delete(self, doomed: Sequence[str]) -> None:
+        """Secrets first, their shelves' survivors wrapped anew; then what the other stores hold of them."""
+        stores, name = self._t.stores, self._t.name
+        while shelves := stores.keys.shelves_of(name, doomed):
+            for shelf, on_it in sorted(shelves.items()):
+                self._rewrap(shelf, on_it)
+        stores.index.delete(name, doomed)
+        stores.records.delete(name, doomed)
+
+    def repeat(self, records: Sequence[str]) -> None:
+        """Erase once more what the ledger has closed already, where stores from before it were put back."""
+        stores, name = self._t.stores, self._t.name
+        with stores.index.turn(name):
+            subjects = {row.subject for row in stores.keys.fetch(name, records)}
+            self._delete(records)
+            closed = [subject for subject in sorted(subjects) if not stores.records.of_subject(name, subject)]
+            stores.keys.close_subjects(name, closed, self._t.clock())
 
     def _rewrap(self, shelf: str, doomed: set[str]) -> None:
         """One shelf; if it moved meanwhile the caller looks again."""

@@ -36,7 +36,7 @@ class Shelving:
     def __init__(self, store: KeyStore, keys: TenantKeys, provider: KeyProvider, clock: Clock) -> None:
         self.store = store
         self._tenant = keys.tenant
-        self._provider = provider
+        self.provider = provider
         self._clock = clock
         self._shelves: dict[tuple[str, int], WrappingKey] = {}
         self._since = 0
@@ -59,7 +59,7 @@ class Shelving:
 
     def _shelf_bytes(self, row: ShelfRow) -> bytes:
         context = shelf_context(self._tenant, row.shelf, row.generation, row.epoch)
-        return self._provider.unwrap(self._tenant, row.epoch, row.wrapped, context)
+        return self.provider.unwrap(self._tenant, row.epoch, row.wrapped, context)
 
     def _places(
         self, purpose: str, due: str, count: int, fresh: list[ShelfRow]
@@ -93,7 +93,7 @@ class Shelving:
             generation=generation,
             epoch=epoch,
             count=count,
-            wrapped=self._provider.wrap(self._tenant, epoch, key, context),
+            wrapped=self.provider.wrap(self._tenant, epoch, key, context),
         )
         return row, WrappingKey(key)
 
@@ -104,7 +104,7 @@ class Shelving:
     def new_epoch(self) -> int:
         """Make the next epoch: the provider's key first, so that a crash between leaves nothing lost."""
         epoch = max((row.epoch for row in self.store.epochs(self._tenant)), default=0) + 1
-        self._provider.create_epoch(self._tenant, epoch)
+        self.provider.create_epoch(self._tenant, epoch)
         self.store.add_epoch(
             EpochRow(
                 tenant=self._tenant,
@@ -167,12 +167,21 @@ class Shelving:
             )
         return row, moved
 
+    def demand_open(self) -> None:
+        """Demand that every shelf still opens.
+
+        Raises:
+            Unavailable: The epoch of one was destroyed: this key store is older than that.
+        """
+        for shelf in self.store.shelves(self._tenant):
+            self._shelf_bytes(shelf)
+
     def move_to_current_epoch(self) -> int:
         """Wrap every shelf key of older epochs under the current one; returns how many moved."""
         epoch, moved = self.current_epoch(), 0
         for shelf in self.store.shelves(self._tenant, epoch):
             context = shelf_context(self._tenant, shelf.shelf, shelf.generation, epoch)
-            wrapped = self._provider.wrap(self._tenant, epoch, self._shelf_bytes(shelf), context)
+            wrapped = self.provider.wrap(self._tenant, epoch, self._shelf_bytes(shelf), context)
             try:
                 self.store.move_shelf(self._tenant, shelf.shelf, shelf.generation, epoch, wrapped)
             except ShelfMoved:
@@ -212,7 +221,7 @@ class Shelving:
                 shelf.epoch == row.epoch for shelf in self.store.shelves(self._tenant, self.current_epoch())
             ):
                 raise Unavailable("a shelf still hangs on a retired epoch", remedy="run the purge again")
-            self._provider.destroy_epoch(self._tenant, row.epoch)
+            self.provider.destroy_epoch(self._tenant, row.epoch)
             self.store.update_epoch(msgspec.structs.replace(row, destroyed=now))
             destroyed.append(row.epoch)
         return destroyed

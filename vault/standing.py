@@ -17,7 +17,15 @@ import msgspec
 from vault.access.policy import Policy
 from vault.config import SHANGHAI, today
 from vault.errors import Denied
-from vault.ledger.registry import Engagement, Glass, PolicyInForce, Principal, Registry
+from vault.ledger.registry import (
+    RECOVERED,
+    Engagement,
+    Glass,
+    PolicyInForce,
+    Principal,
+    Recovery,
+    Registry,
+)
 from vault.model import Grant, PrincipalId, View, Word
 
 _MOST: Final = 4096
@@ -145,6 +153,9 @@ def _demand_not_void(registry: Registry, grant: Grant) -> None:
     row = registry.find(PolicyInForce, "policy")
     if row is not None and grant.issued < row.voided.get(grant.purpose, 0):
         raise _gone("what this purpose shows has been widened since the consent it rests on")
+    recovered = registry.find(Recovery, RECOVERED)
+    if recovered is not None and grant.issued < recovered.void:
+        raise _gone("the access log was recovered since, and what was revoked may be forgotten")
 
 
 def demand_attested(policy: Policy, principal: Principal, role: str, day: date) -> None:

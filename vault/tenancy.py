@@ -162,16 +162,16 @@ class Tenancy(Grounds):
         return found
 
     def start(self) -> None:
-        """Before the first verb: refuse a key store behind the ledger, and enter a policy not seen before.
+        """Before the first verb: refuse a ledger or key store put back, and enter a policy not seen before.
 
         Raises:
-            Tampered: The key store is older than the last purge; its secrets would bring the erased back.
+            Tampered: As `demand_history`: an old key store's secrets would bring the erased back.
         """
         if self._started:
             return
         with self._starting:
             if not self._started:
-                self._compare_generations()
+                self.demand_history()
                 self._enter_policy()
                 self._enter_schema()
                 self._started = True
@@ -195,7 +195,7 @@ class Tenancy(Grounds):
         return self._cache.authentic(
             text,
             issuers=self._issuers,
-            origin=self.keys.origin,
+            origin=self.keys.home,
             tenant=self.name,
             audience=AUDIENCES,
             now_us=self.clock(),

@@ -30,6 +30,7 @@ from vault.keeping import Keeping
 from vault.ledger.note import VKey
 from vault.ledger.registry import Principal, in_force
 from vault.model import MAIN, ROLES, Happening, Who, Whom
+from vault.pinning import Pins
 from vault.reaching import Reaching
 from vault.reading import Reading
 from vault.resealing import Resealing
@@ -103,8 +104,8 @@ class Vault:
         Raises:
             ConfigError: There is no vault here, or its settings or keys can't be used.
         """
-        config = Config.load(folder)
-        return cls(config, LocalKeys(keys or config.keys_folder, passphrase), clock)
+        config = Config.load(folder).with_keys(keys)
+        return cls(config, LocalKeys(config.keys_folder, passphrase), clock)
 
     @classmethod
     def init(
@@ -161,7 +162,8 @@ class Vault:
         mark = SANDBOX_MARK if sandbox else ""
         keys = TenantKeys.generate(tenant, f"{mark}{self.config.settings.id}.cvault/{tenant}")
         self.provider.add_tenant(keys)
-        journal = Journal(self.stores.ledger, keys, self.config.settings.node, self.clock)
+        pins = Pins(self.provider.folder, tenant)
+        journal = Journal(self.stores.ledger, keys, self.config.settings.node, self.clock, pins)
         identity = Identity.fresh()
         principal = Principal(
             id=identity.principal,

@@ -227,6 +227,7 @@ class Witnessing:
                 if now is not None and _counts(policy, now) and not policy.enough(had):
                     anchor = page.first_index
                     page.add(self._anchor(f"cosigned {one.size} {sha256(now.note.encode()).hexdigest()}"))
+        t.journal.pin()
         self._refuse(one, outcomes)
         done = t.watch.cosigned(policy, one.size)
         return Round(

@@ -19,8 +19,12 @@ from typing import Any
 import msgspec
 from kit import FrozenClock
 
+from vault import recovering
 from vault.access.tokens import Credential
+from vault.examining import Examiner
+from vault.identity import Identity
 from vault.model import Hold
+from vault.pinning import Pins
 from vault.vault import Vault
 
 VERBS = {
@@ -37,10 +41,10 @@ class Task(msgspec.Struct):
     """What to do and where to die.
 
     Attributes:
-        do: `import`, `read`, `purge`, `hold`, `schema` or `nothing`.
+        do: `import`, `read`, `purge`, `hold`, `schema`, `recover` or `nothing`.
         die: Before which step, counted from 0; beyond the last means not at all.
         out: A file to which every released disclosure's entry is written, one index a line.
-        args: The import file; or the ids; or the plan; or the own schema's text.
+        args: The import file; or the ids; or the plan; or the own schema's text; or the admin and a folder.
     """
 
     folder: str
@@ -88,9 +92,13 @@ class Steps:
         for store, verbs in VERBS.items():
             for verb in verbs:
                 self.wrap(getattr(stores, store), verb, f"{store}.{verb}")
-        for verb in ("create_epoch", "destroy_epoch"):
+        for verb in ("create_epoch", "destroy_epoch", "replace_tenant"):
             self.wrap(vault.provider, verb, f"provider.{verb}")
         self.wrap(stores.ledger.db, "leave", "ledger.commit")
+        self.wrap(recovering, "write_private", "file")
+        self.wrap(recovering, "sync_folder", "mark gone")
+        self.wrap(Examiner, "write_evidence", "evidence")
+        self.wrap(Pins, "replace", "pin")
 
 
 def act(vault: Vault, task: Task, steps: Steps) -> None:
@@ -106,16 +114,25 @@ def act(vault: Vault, task: Task, steps: Steps) -> None:
                 steps.say(f"out {item.receipt.index}")
         for item in vault.reading().list_records(token, kind="loan").items:
             steps.say(f"out {item.receipt.index}")
-    elif task.do == "purge":
+    else:
+        administer(vault, task, token)
+    steps.say("done")
+
+
+def administer(vault: Vault, task: Task, token: Credential) -> None:
+    """The tasks of those who look after the vault."""
+    if task.do == "purge":
         vault.erasing().execute(token, task.args[0], yes=True)
     elif task.do == "plan":
         vault.erasing().plan(token, as_of=date(2032, 1, 1))
     elif task.do == "hold":
         hold = Hold(number="H-9", authority="法院", until="2050-01-01")
         vault.erasing().add_hold(token, task.args, hold)
+    elif task.do == "recover":
+        identity, evidence = Identity.from_json(task.args[0].encode()), Path(task.args[1])
+        vault.auditing().recover(identity, reason="put back", evidence=evidence)
     elif task.do == "schema":
         vault.resealing(task.args[0]).apply(token)
-    steps.say("done")
 
 
 def child(task: Task) -> None:

@@ -347,6 +347,7 @@ def test_an_old_ledger_is_noticed_by_the_key_store(made: Made) -> None:
     for path in made.folder.glob("ledger.db*"):
         path.unlink()
     (made.folder / "ledger.db").write_bytes(old)
+    (made.folder / "keys/main.checkpoint").unlink()  # it would tell first
     restored = made.reopened()
     with pytest.raises(Tampered, match="ledger is behind"):
         restored.vault.erasing().holds(restored.token("dpo"))

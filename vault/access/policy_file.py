@@ -21,7 +21,7 @@ ATTESTATIONS: Final = ("confidentiality", "training")
 """What somebody must have signed or attended before a role is theirs to use."""
 APPROVALS: Final = (
     "bulk_read", "handover", "retention", "hold_release", "policy", "keys", "minors", "unrestrict",
-    "unseal", "power",
+    "unseal", "power", "recover",
 )  # fmt: skip
 """What can ask for somebody else's approval."""
 

@@ -6,6 +6,7 @@ and nothing else: it has no index key, no issuer key and no audit private key (p
 
 from __future__ import annotations
 
+import re
 from typing import Final, Self
 
 import msgspec
@@ -19,6 +20,14 @@ from vault.errors import ConfigError, Denied
 from vault.model import COMPARTMENTS, Quiet
 
 CURRENT: Final = "cvault-keys-1"
+_LATER: Final = re.compile(r"([^/]+/[^/]+)/([1-9][0-9]*)")
+"""The origin of a log that took another one's place: HOST/TENANT/NUMBER."""
+
+
+def numbered(origin: str) -> tuple[str, int]:
+    """A log's origin as that of the tenant's first log and its number: 1, one more with each recovery."""
+    later = _LATER.fullmatch(origin)
+    return (later[1], int(later[2])) if later else (origin, 1)
 
 
 class KeyFile(Quiet):
@@ -124,6 +133,21 @@ class TenantKeys:
             self._file, issuer_seed=None, audit_private=None, log_seed=token_bytes(32)
         )
         return msgspec.json.encode(spared)
+
+    @property
+    def home(self) -> str:
+        """The origin of the tenant's first log: what tokens name, whichever log is written now."""
+        return numbered(self.origin)[0]
+
+    @property
+    def number(self) -> int:
+        """Which of the tenant's logs this is: 1, and one more with each recovery (docs/recover.md)."""
+        return numbered(self.origin)[1]
+
+    def of_log(self, number: int) -> TenantKeys:
+        """The same keys, for another of the tenant's logs."""
+        origin = self.home if number == 1 else f"{self.home}/{number}"
+        return TenantKeys(msgspec.structs.replace(self._file, origin=origin))
 
     @property
     def held(self) -> frozenset[str]:

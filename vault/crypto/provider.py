@@ -41,6 +41,9 @@ class KeyProvider(Protocol):
     def add_tenant(self, keys: TenantKeys) -> None:
         """Keep a new tenant's keys."""
 
+    def replace_tenant(self, keys: TenantKeys) -> None:
+        """Keep a tenant's keys in place of those that are there."""
+
     def create_epoch(self, tenant: str, epoch: int) -> None:
         """Make an epoch: a key that can be destroyed."""
 
@@ -153,6 +156,10 @@ class LocalKeys:
         if path.exists():
             raise ConfigError("this tenant has keys already", field="tenant", remedy="choose another name")
         self._write(path, keys.to_bytes())
+
+    def replace_tenant(self, keys: TenantKeys) -> None:
+        """Keep a tenant's keys in place of those that are there: whole or not at all."""
+        self._write(self.folder / f"{keys.tenant}.keys", keys.to_bytes())
 
     def _epoch_path(self, tenant: str, epoch: int) -> Path:
         return self.epochs / f"{tenant}-{epoch:08d}.epoch"

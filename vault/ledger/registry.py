@@ -45,6 +45,7 @@ __all__ = [
     "Plan",
     "PolicyInForce",
     "Principal",
+    "Recovery",
     "Registry",
     "Request",
     "Revocation",
@@ -153,6 +154,40 @@ class LogFloor(Word):
     rule: str = ""
 
 
+class Recovery(Word):
+    """The log that goes on in another one's place, since that one was shortened, put back or rewritten.
+
+    Attributes:
+        id: `log`; the row of an earlier recovery gives way, the logs' first entries keep all of them.
+        number: Which of the tenant's logs this is; the first has 1 and no row.
+        at: µs UTC. void: µs UTC; tokens issued before are dead, for what was revoked may be forgotten.
+        closed: The origin of the log before.
+        size, root: Up to where that one was still what was once signed, and the root there (hex); 0 and ""
+            where nothing of it can be vouched for.
+        pinned_size, pinned_root: What was pinned outside of it; 0 and "" if nothing was.
+        generation: Where the key store stood then (DESIGN 5), like a plan's that is done.
+        by: Who did it. approved: Who said yes to it.
+    """
+
+    id: str
+    number: int
+    at: int
+    void: int
+    closed: str
+    size: int
+    root: str
+    pinned_size: int
+    pinned_root: str
+    generation: int
+    by: str
+    reason: str
+    approved: tuple[str, ...] = ()
+
+
+RECOVERED: Final = "log"
+"""The id of the one row of this kind."""
+
+
 class BookInForce(Word):
     """The book of cases as it stands: what vouches for every case (vault.ledger.book, docs/adr/0016).
 
@@ -201,6 +236,7 @@ KINDS: Final[dict[str, type[Word]]] = {
     "alarms": AlarmsInForce,
     "honey": Honey,
     "incident": Incident,
+    "recovery": Recovery,
 }
 _NAMES: Final = {word: name for name, word in KINDS.items()}
 _LISTED: Final = {
@@ -290,3 +326,10 @@ class Registry:
         self._words.pop(key, None)
         self.derived.clear()
         return key
+
+
+def keys_generation(registry: Registry, *states: str) -> int:
+    """What the key store's generation is raised to by plans in these states (all unless some are named)."""
+    row = registry.find(Recovery, RECOVERED)
+    plans = [plan.generation for plan in registry.all(Plan) if not states or plan.state in states]
+    return max([*plans, row.generation if row else 0])

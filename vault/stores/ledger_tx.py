@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BindParameter, bindparam, delete, func, select, update
 
+from vault.stores.archive import Archive
 from vault.stores.cases import PUT_CASES, PUT_SHARDS, CaseTable
 from vault.stores.engine import Session
 from vault.stores.hot import Lookup, Rows, Statement
@@ -288,6 +289,11 @@ class LedgerTx:
     def sightings(self) -> SightingTable:
         """What alarms count by, as it stands under the lock."""
         return SightingTable(self._session, self._tenant)
+
+    @property
+    def archive(self) -> Archive:
+        """Where a log is put that another one takes the place of."""
+        return Archive(self._session, self._tenant)
 
     def put_plan_items(self, plan: str, items: Sequence[tuple[str, str, str]]) -> None:
         """Add a plan's items as open.
