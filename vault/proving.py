@@ -5,7 +5,7 @@ The full walk, checkpoints, inclusion proofs and the export that a stranger's to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
