@@ -10,7 +10,7 @@ from kit import Made, borrowers, make_vault, reopen, sql
 
 from vault import inquiring
 from vault.access.tokens import Limits
-from vault.auditing import Question
+from vault.auditing import Auditing, Question
 from vault.errors import Denied, NotFound, Tampered, VaultError
 from vault.ledger import checkpoint, proof
 from vault.model import Disclosure
@@ -291,3 +291,13 @@ def test_verifying_is_an_entry(made: Made) -> None:
     size = made.vault.auditing().verify(made.token("auditor")).size
     (line,) = made.vault.auditing().ask(made.token("auditor"), Question(kind="verify"))
     assert line.detail == f"size {size}"
+
+
+def test_no_two_benches_of_the_room_share_a_name() -> None:
+    """The room joins its benches by inheritance, so one bench's helper would silently stand in for another's."""
+    shared = {"_t", "__init__", "__module__", "__doc__", "__dict__", "__weakref__", "__annotations__"}
+    seen: dict[str, type] = {}
+    for bench in Auditing.__mro__[1:-1]:
+        for name in vars(bench).keys() - shared:
+            assert name not in seen, f"{name} stands in {seen[name].__name__} and in {bench.__name__}"
+            seen[name] = bench
