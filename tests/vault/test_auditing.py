@@ -294,7 +294,7 @@ def test_verifying_is_an_entry(made: Made) -> None:
 
 
 def test_no_two_benches_of_the_room_share_a_name() -> None:
-    """The room joins its benches by inheritance, so one bench's helper would silently stand in for another's."""
+    """The room joins benches by inheritance: one's helper would silently stand in for another's."""
     shared = {"_t", "__init__", "__module__", "__doc__", "__dict__", "__weakref__", "__annotations__"}
     seen: dict[str, type] = {}
     for bench in Auditing.__mro__[1:-1]:
