@@ -58,7 +58,7 @@ def rules(call: Call) -> None:
     with call.open() as vault:
         found = vault.auditing(call.tenant).alarm_rules()
     if call.out.json:
-        call.out.document({"hash": found.hash, "items": [_item(rule) for rule in found.rules]})
+        call.out.document({"hash": found.hash, "items": [item(rule) for rule in found.rules]})
         return
     zh = messages.chinese()
     shown = ("rule", "says", "limit", "window", "severity", "mark", "rests_on")
@@ -76,7 +76,8 @@ def rules(call: Call) -> None:
     call.out.note("alarm.marks")
 
 
-def _item(rule: Rule) -> dict[str, Any]:
+def item(rule: Rule) -> dict[str, Any]:
+    """A rule as JSON has it."""
     import msgspec
 
     said: dict[str, Any] = msgspec.to_builtins(rule)

@@ -1,4 +1,4 @@
-"""Commands about audits: open, list, close, key."""
+"""Commands about audits: open, list, close, key; the pack has a file of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cli import messages, parsing
+from cli import audit_pack, messages, parsing
 from cli.context import Call, command, write_secret
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     command(app, "list")(list_)
     command(app, "close")(close)
     command(app, "key", chooses=True)(key)
+    command(app, "pack", chooses=True)(audit_pack.pack)
 
 
 def open_(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from cli.messages_disclose import TEXTS
+from cli.messages_pack import TEXTS
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "error": ("error", "错误"),

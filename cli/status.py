@@ -52,7 +52,7 @@ def status(call: Call) -> None:
     from cli import witnessing
 
     with call.open() as vault:
-        said = _status(call, vault)
+        said = standing(call, vault)
     if call.out.json:
         call.out.document(said)
         return
@@ -99,7 +99,8 @@ def _said(value: object) -> object:
     return ", ".join(map(str, value)) or "–" if isinstance(value, list) else value
 
 
-def _status(call: Call, vault: Vault) -> dict[str, Any]:
+def standing(call: Call, vault: Vault) -> dict[str, Any]:
+    """What `status` says, as JSON has it."""
     from cli import witnessing
     from cli.owed import owed
     from vault.config import iso

@@ -14,6 +14,7 @@ from vault.breaches import Affected, Breach, Person
 from vault.disclosing import Disclosing, Scope, Wanted
 from vault.incidents import Incidents
 from vault.inquiring import Inquiring, Line, Question
+from vault.packing import Packing
 from vault.proving import Checked, Proving
 from vault.pruning import Pruning
 from vault.recovering import Recovering
@@ -63,6 +64,7 @@ class Auditing(
     Alarming,
     Incidents,
     Recovering,
+    Packing,
 ):
     """The room of auditors."""
 
@@ -82,3 +84,4 @@ class Auditing(
         Disclosing.__init__(self, tenancy)
         Sampling.__init__(self, tenancy)
         Recovering.__init__(self, tenancy)
+        Packing.__init__(self, tenancy)
