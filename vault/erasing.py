@@ -151,10 +151,11 @@ class Erasing(Holding):
         with self._t.stores.index.turn(self._t.name):
             self._t.keeping.new_epoch()
         items = self._items(frozen)
+        moved = self._purger.moved() if any(item.action == "erase" for item in items) else {}
         for start in range(0, len(items), PAGE):
             chunk = items[start : start + PAGE]
             doomed = [i.record for i in chunk if i.action == "erase"]
-            self._purger.erase(doomed, frozen, lambda gone: self._suppressor.erased(grant, gone))
+            self._purger.erase(doomed, frozen, lambda gone: self._suppressor.erased(grant, gone), moved)
             self._purger.restrict([i for i in chunk if i.action == "restrict"], frozen)
             if progress is not None:
                 progress(start + len(chunk), len(items))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Final
 
@@ -23,11 +24,13 @@ from vault.numbering import spans, swept_handle, total
 from vault.retention.planner import Verdict, decide
 from vault.retention.versions import superseded_due
 from vault.stores.errors import ShelfMoved
-from vault.stores.rows import PlanItemRow, SubjectRow
+from vault.stores.rows import FactsRow, PlanItemRow, SubjectRow
 from vault.tenancy import Tenancy
 
 PAGE: Final = 1000
 """Records decided, closed and erased at once: the head is never locked for long."""
+
+_decode_facts: Final = msgspec.json.Decoder(Facts).decode
 
 
 def _without(held: Held, gone: Sequence[Past]) -> Facts:
@@ -37,7 +40,14 @@ def _without(held: Held, gone: Sequence[Past]) -> Facts:
     )
 
 
+def origin_of(row: FactsRow) -> str:
+    """The subject that facts name as the first; unchecked, for notes that are looked at again before use."""
+    return _decode_facts(row.body).origin
+
+
 Before = Callable[[Sequence[str]], None]
+Moved = Mapping[str, AbstractSet[str]]
+"""Records by the subject they first belonged to, where that isn't the one they belong to now."""
 
 
 class Purger:
@@ -71,16 +81,29 @@ class Purger:
             as_of=day,
         )
 
-    def erase(self, records: Sequence[str], plan: Plan, before: Before) -> None:
+    def moved(self) -> Moved:
+        """The live records that first belonged to somebody else, by that subject: those of merged people.
+
+        Raises:
+            Tampered: As `everything`.
+        """
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for held in self.everything():
+            if held.facts.origin:
+                found[held.facts.origin].add(held.row.record)
+        return found
+
+    def erase(self, records: Sequence[str], plan: Plan, before: Before, moved: Moved) -> None:
         """Erase one page of records; the plan's own row counts them.
 
         `before` is called with the records that go while they still open, and again if a crash left them.
+        `moved` is whom records of others first belonged to: nobody is closed of whom one stays.
         """
         with self._t.stores.index.turn(self._t.name):  # no import stores a new version meanwhile
-            self._erase(records, plan, before)
+            self._erase(records, plan, before, moved)
 
-    def _erase(self, records: Sequence[str], plan: Plan, before: Before) -> None:
-        doomed, closed = self._entomb(records, plan)
+    def _erase(self, records: Sequence[str], plan: Plan, before: Before, moved: Moved) -> None:
+        doomed, closed = self._entomb(records, plan, moved)
         before(sorted(doomed))
         t = self._t
         t.stores.keys.close_subjects(t.name, sorted(closed), t.clock())
@@ -102,9 +125,14 @@ class Purger:
         stores, name = self._t.stores, self._t.name
         with stores.index.turn(name):
             subjects = {row.subject for row in stores.keys.fetch(name, records)}
+            subjects |= {origin_of(row) for row in stores.records.facts(name, records)} - {""}
             self._delete(records)
             closed = [subject for subject in sorted(subjects) if not stores.records.of_subject(name, subject)]
             stores.keys.close_subjects(name, closed, self._t.clock())
+
+    def reopen(self) -> None:
+        """After the last `repeat`: whoever first had a record that lives, under whomever, is not closed."""
+        self._t.stores.keys.reopen_subjects(self._t.name, sorted(self.moved()))
 
     def _rewrap(self, shelf: str, doomed: set[str]) -> None:
         """One shelf; if it moved meanwhile the caller looks again."""
@@ -118,7 +146,7 @@ class Purger:
         except ShelfMoved:
             return
 
-    def _entomb(self, records: Sequence[str], plan: Plan) -> tuple[set[str], set[str]]:
+    def _entomb(self, records: Sequence[str], plan: Plan, moved: Moved) -> tuple[set[str], set[str]]:
         """Close records in the ledger: from here on no read of them is released (DESIGN 6, step 6).
 
         Each is decided once more under the head's lock, so that a hold placed since the plan is honoured.
@@ -136,7 +164,7 @@ class Purger:
             page.tx.entomb(plan.id, [h.row.record for h in fresh], plan.erase_idx or 0)
             doomed = before | {h.row.record for h in fresh}
             going = [h for record, h in held.items() if record in doomed]
-            closed = self._closed(going, doomed)
+            closed = self._closed(going, doomed, moved)
             names = {name for h in fresh for name in (h.row.subject, h.facts.origin)}
             orphans = sum(self._counts(sorted(closed & names)).values())
             now = page.registry.get(Plan, plan.id)
@@ -145,12 +173,25 @@ class Purger:
             )
         return doomed, closed
 
-    def _closed(self, going: Sequence[Held], doomed: set[str]) -> set[str]:
-        """The subjects of these records of whom no other record stays."""
-        of_subject = self._t.stores.records.of_subject
+    def _closed(self, going: Sequence[Held], doomed: set[str], moved: Moved) -> set[str]:
+        """The subjects of these records of whom no other record stays, under their own id or another's.
+
+        A merged person's entries from before are their first subject's, and a split gives the records back:
+        so that one lives on while any of what was theirs does.
+        """
         subjects = {h.row.subject for h in going}
         subjects |= {h.facts.origin for h in going if h.facts.origin}
-        return {subject for subject in subjects if set(of_subject(self._t.name, subject)) <= doomed}
+        gone = doomed.union(*(self._gone(moved.get(subject, ())) for subject in subjects))
+        return {subject for subject in subjects if self._theirs(subject, moved) <= gone}
+
+    def _theirs(self, subject: str, moved: Moved) -> set[str]:
+        """What is or was a subject's."""
+        return {*self._t.stores.records.of_subject(self._t.name, subject), *moved.get(subject, ())}
+
+    def _gone(self, records: Iterable[str]) -> set[str]:
+        """Those of these records that the key store has no longer."""
+        wanted = sorted(records)
+        return set(wanted) - {row.record for row in self._t.stores.keys.fetch(self._t.name, wanted)}
 
     def _counts(self, subjects: Sequence[str]) -> dict[str, int]:
         """How many entries the log has of each."""
@@ -235,13 +276,25 @@ class Purger:
         """
         t, today_ = self._t, self._t.today()
         with t.stores.index.turn(t.name):
-            gone = [
-                row for row in t.stores.keys.closed_subjects(t.name, t.clock()) if self._over(row, today_)
-            ]
+            gone = self._without_records(
+                [row for row in t.stores.keys.closed_subjects(t.name, t.clock()) if self._over(row, today_)]
+            )
             if gone:
                 self._declare([row.subject for row in gone], who, plan)
             t.keeping.forget_subjects(gone)
         return len(gone)
+
+    def _without_records(self, closed: Sequence[SubjectRow]) -> list[SubjectRow]:
+        """The closed subjects of whom truly nothing stays; the others are opened again.
+
+        The closing's note is authenticated by nothing, and a log secret that went doesn't come back.
+        """
+        if not closed:
+            return []
+        living = {name for held in self.everything() for name in (held.row.subject, held.facts.origin)}
+        open_ = sorted(row.subject for row in closed if row.subject in living)
+        self._t.stores.keys.reopen_subjects(self._t.name, open_)
+        return [row for row in closed if row.subject not in living]
 
     def _declare(self, subjects: Sequence[str], who: Who, plan: str) -> None:
         """Enter how many entries are orphaned, each subject's once, whatever crash comes after it.

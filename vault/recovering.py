@@ -297,6 +297,7 @@ class Ceremony:
         while records := self._tombstones(after):
             purger.repeat(records)
             after = records[-1]
+        purger.reopen()
         purger.renew_epoch(row.generation)
 
     def _tombstones(self, after: str) -> list[str]:

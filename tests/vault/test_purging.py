@@ -171,3 +171,72 @@ def test_a_hold_past_its_end_keeps_them_until_it_is_released(made: Made) -> None
     made.vault.erasing().release_hold(made.token("dpo"), [record], "H-1")
     purge(made, made.vault.tenancy().today())
     assert {row.version for row in made.vault.stores.keys.versions("main", [record])} == {2}
+
+
+def merged(made: Made) -> tuple[list[str], str]:
+    """Two borrowers made one: the second one's records, borrower's first, and the subject they were of."""
+    made.load(borrowers(2))
+    one, two = made.ids(borrowers(2))
+    gone = made.vault.tenancy().keeping.fetch([two])[two].row.subject
+    moved = made.vault.amending().merge(made.token("dpo", "subject_request"), one, two, reason="r")
+    return sorted(moved.records, key=lambda record: record != two), gone
+
+
+def erase_but(made: Made, kept: list[str]) -> None:
+    """Erase everything that is due in 2032 but these records, which are held."""
+    made.vault.erasing().add_hold(made.token("dpo"), kept, HOLD)
+    purge(made)
+
+
+def closed(made: Made) -> set[str]:
+    """The subjects of whom nothing stays, as the key store notes them."""
+    return {row.subject for row in made.vault.stores.keys.closed_subjects("main", made.clock())}
+
+
+def test_nobody_is_closed_of_whom_a_merged_record_stays(made: Made) -> None:
+    """One of a merged person's records lives, so the one it came from does, until it goes too."""
+    (borrower, *rest), gone = merged(made)
+    erase_but(made, rest[:1])
+    assert borrower not in made.vault.stores.keys.records("main", "", 100)
+    assert gone not in closed(made)
+    made.vault.erasing().release_hold(made.token("dpo"), rest[:1], HOLD.number)
+    made.clock.advance(days=30)
+    purge(made)
+    rows = made.vault.stores.keys.closed_subjects("main", made.clock())
+    assert {row.subject: row.closed for row in rows}[gone] == made.clock()
+
+
+def test_nobody_is_closed_who_lent_a_record_to_another(made: Made) -> None:
+    """What was merged and half given back: the lender's own records go, the lent one keeps them known."""
+    records, gone = merged(made)
+    made.vault.amending().split(made.token("dpo", "subject_request"), records[1:], reason="r")
+    erase_but(made, records[:1])
+    assert gone not in closed(made)
+
+
+def test_years_later_a_merged_person_still_opens(made: Made) -> None:
+    """A record that was merged, kept by a hold and given back years after is read as ever, and balanced."""
+    records, gone = merged(made)
+    erase_but(made, records[:1])
+    made.clock.advance(days=6 * 366)
+    purge(made)
+    made.vault.amending().split(made.token("dpo", "subject_request"), records[:1], reason="r")
+    assert made.vault.tenancy().keeping.fetch(records[:1])[records[0]].row.subject == gone
+    assert made.vault.tenancy().keeping.log_secrets([gone])
+    made.vault.auditing().balance(made.token("auditor"))
+
+
+def test_a_false_note_takes_nobodys_log_secret(made: Made) -> None:
+    """The key store says that the living were closed long ago: a sweep opens them again, and takes none."""
+    erase_but(made, made.ids(ROWS))
+    (subject,) = people_of(made, made.ids(ROWS))
+    made.vault.stores.keys.close_subjects("main", [subject], made.clock())
+    made.clock.advance(days=6 * 366)
+    purge(made)
+    assert made.vault.tenancy().keeping.log_secrets([subject])
+    assert subject not in closed(made)
+
+
+def people_of(made: Made, records: list[str]) -> set[str]:
+    """Whose these records are."""
+    return {held.row.subject for held in made.vault.tenancy().keeping.fetch(records).values()}

@@ -68,9 +68,7 @@ _NEWEST: Final = Lookup(
 _PUT_SECRETS: Final = Rows(secrets)
 _PUT_SUBJECTS: Final = Rows(subjects)
 _CLOSE: Final = Statement(
-    update(subjects)
-    .where(_U.tenant == _TENANT, _U.subject == bindparam("of"), _U.closed.is_(None))
-    .values(closed=bindparam("at"))
+    update(subjects).where(_U.tenant == _TENANT, _U.subject == bindparam("of")).values(closed=bindparam("at"))
 )
 _CLOSED: Final = Statement(
     select(subjects).where(_U.tenant == _TENANT, _U.closed <= bindparam("by")).order_by(_U.subject)
@@ -206,9 +204,17 @@ class KeyStore(Shelves):
         return [SubjectRow(*row) for row in rows]
 
     def close_subjects(self, tenant: str, names: Sequence[str], at: int) -> None:
-        """Note when the last record of these subjects was closed for erasure; an earlier note stands."""
-        rows = [(at, tenant, subject) for subject in names]
-        self.db.write(lambda session: _CLOSE.many(session, "at tenant of", rows))
+        """Note when the last record of these subjects was closed for erasure; a later note stands."""
+        self._note_closed(tenant, names, at)
+
+    def reopen_subjects(self, tenant: str, names: Sequence[str]) -> None:
+        """Take that note away from subjects of whom a record is there after all."""
+        self._note_closed(tenant, names, None)
+
+    def _note_closed(self, tenant: str, names: Sequence[str], at: int | None) -> None:
+        if names:
+            rows = [(at, tenant, subject) for subject in names]
+            self.db.write(lambda session: _CLOSE.many(session, "at tenant of", rows))
 
     def closed_subjects(self, tenant: str, by: int) -> list[SubjectRow]:
         """Fetch the subjects closed at or before an instant (µs UTC), in order."""

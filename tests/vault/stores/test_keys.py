@@ -138,3 +138,13 @@ def test_everybody_is_paged_in_order(filled: KeyStore) -> None:
     assert first == [subject("s1"), subject("s2")]
     assert filled.everybody("main", "s2", 2) == [subject("s3")]
     assert filled.everybody("main", "s3", 2) == filled.everybody("other", "", 2) == []
+
+
+def test_who_was_closed_can_be_opened_again(filled: KeyStore) -> None:
+    """A later closing's day stands, and one whose record is there after all has none."""
+    filled.put_pending("main", [], [subject("s2")])
+    filled.close_subjects("main", ["s1", "s2"], 5)
+    filled.close_subjects("main", ["s2"], 9)
+    filled.reopen_subjects("main", ["s1"])
+    filled.reopen_subjects("main", [])
+    assert [(row.subject, row.closed) for row in filled.closed_subjects("main", 9)] == [("s2", 9)]
