@@ -124,10 +124,11 @@ def honey(
             remedy="cvault alarm honey add RECORD",
         )  # fmt: skip
     with call.open() as vault:
-        room, credential = vault.auditing(call.tenant), call.credential(vault, "auditor", "audit")
+        room = vault.auditing(call.tenant)
         if action == "list":
-            _list_honey(call, room.honey(credential))
+            _list_honey(call, room.honey(call.credential(vault, "auditor", "audit")))
             return
+        credential = call.credential(vault, "dpo", "security")
         change = room.add_honey if action == "add" else room.remove_honey
         count = change(credential, ids or [])
     if call.out.json:

@@ -49,7 +49,7 @@ def open_(
     """Enter a leak, change or loss of personal data: the clocks run from when it was noticed."""
     when = _demand(noticed, "noticed")
     with call.open() as vault:
-        credential = call.credential(vault, "auditor", "audit")
+        credential = call.credential(vault, "dpo", "security")
         row = vault.auditing(call.tenant).open_incident(credential, noticed=when, reason=reason)
         said = item(row, vault.clock())
     _show(call, said)
@@ -80,7 +80,7 @@ def report(
     """Note that whom a clock runs for was told."""
     when = parsing.instant(at, "at")
     with call.open() as vault:
-        credential = call.credential(vault, "auditor", "audit")
+        credential = call.credential(vault, "dpo", "security")
         room = vault.auditing(call.tenant)
         row = room.report_incident(credential, incident, clock, reference=reference, at=when)
         said = item(row, vault.clock())
@@ -91,7 +91,7 @@ def report(
 def close(call: Call, incident: Ident, *, reason: Reason) -> None:
     """Close an incident, with what was found; some clocks run from then."""
     with call.open() as vault:
-        credential = call.credential(vault, "auditor", "audit")
+        credential = call.credential(vault, "dpo", "security")
         row = vault.auditing(call.tenant).close_incident(credential, incident, reason=reason)
         said = item(row, vault.clock())
     _show(call, said)

@@ -11,7 +11,7 @@ from vault.delivering import Alarm, Deliverer, alarm
 from vault.errors import NotFound
 from vault.ledger.registry import Honey
 from vault.model import Happening, Whom
-from vault.protecting import protecting
+from vault.protecting import looking_on, protecting
 from vault.stores.rows import EntryFilter
 from vault.tenancy import Tenancy
 from vault.unsealing import Unsealer
@@ -57,7 +57,7 @@ class Alarming:
         Raises:
             Denied: Neither auditing nor protecting is this token's.
         """
-        with protecting(self._t, credential) as (grant, page):
+        with looking_on(self._t, credential) as (grant, page):
             who = self._t.who(grant, reason=TEST)
             slot = page.add(Happening(kind="alarm", who=who, whom=Whom(detail=TEST)))
         return page.receipts[slot].index
@@ -73,7 +73,7 @@ class Alarming:
 
         Raises:
             NotFound: One isn't here.
-            Denied: Neither auditing nor protecting is this token's.
+            Denied: The token doesn't allow to protect: whoever audits takes no trap away, and sets none.
         """
         return _change(self._t, credential, ids, "add")
 
@@ -87,8 +87,12 @@ class Alarming:
         return _change(self._t, credential, ids, "remove")
 
     def honey(self, credential: Credential) -> list[Honey]:
-        """The honey records, by keyed handle: the list doesn't tell whose they are. That is an entry."""
-        with protecting(self._t, credential) as (grant, page):
+        """The honey records, by keyed handle: the list doesn't tell whose they are. That is an entry.
+
+        Raises:
+            Denied: Neither auditing nor protecting is this token's.
+        """
+        with looking_on(self._t, credential) as (grant, page):
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="honey list")))
             return page.registry.all(Honey)
 

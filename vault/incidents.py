@@ -24,7 +24,7 @@ from vault.identifying import demand_reason
 from vault.journal import Page
 from vault.ledger.registry import Incident, Principal
 from vault.model import Grant, Happening, Whom, Word
-from vault.protecting import protecting
+from vault.protecting import looking_on, protecting
 from vault.tenancy import Tenancy
 
 MARKS: Final = {"verified": "[V]", "secondary": "[S]"}
@@ -137,7 +137,7 @@ class Incidents:
 
         Raises:
             Invalid: The reason is none, or it was noticed later than now.
-            Denied: Neither auditing nor protecting is this token's.
+            Denied: The token doesn't allow to protect.
         """
         words = demand_reason(reason)
         with protecting(self._t, credential) as (grant, page):
@@ -201,9 +201,9 @@ class Incidents:
         """Every incident, by when it was noticed; that is an entry.
 
         Raises:
-            Denied: As `open_incident`.
+            Denied: Neither auditing nor protecting is this token's.
         """
-        with protecting(self._t, credential) as (grant, page):
+        with looking_on(self._t, credential) as (grant, page):
             page.add(Happening(kind="search", who=self._t.who(grant), whom=Whom(detail="incident list")))
             return sorted(page.registry.all(Incident), key=lambda row: (row.noticed, row.id))
 

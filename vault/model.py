@@ -50,7 +50,7 @@ REASONS: Final = (
 COMPARTMENTS: Final = ("masked", "contact", "identity", "account", "third_party", "narrative")
 ACTIONS: Final = (
     "read", "find", "list", "write", "import", "audit", "plan", "execute", "hold", "approve", "principal",
-    "policy", "key", "tenant", "backup", "case", "export", "restrict", "reach",
+    "policy", "key", "tenant", "backup", "case", "export", "restrict", "reach", "protect",
 )  # fmt: skip
 """What a token can allow; a closed vocabulary (DESIGN 6). `audit` covers every `log` command."""
 

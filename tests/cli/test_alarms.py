@@ -8,6 +8,7 @@ from commands import CANARIES, run
 from desk import Desk
 
 AUDIT = ("auditor", "audit")
+DPO = ("dpo", "security")
 OFF = """format = 1
 [[rule]]
 id = "off_hours"
@@ -44,7 +45,7 @@ def test_rules_are_shown_with_what_they_rest_on(desk: Desk) -> None:
 def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     """From the list of honey to the file, without anybody's data."""
     one, two = quiet(desk).borrowers()
-    added = desk("auditor", "alarm", "honey", "add", one, token=AUDIT)
+    added = desk("dpo", "alarm", "honey", "add", one, token=DPO)
     assert added.json == {"changed": 1}
     assert len(desk("auditor", "alarm", "honey", "list", token=AUDIT).json["items"]) == 1
     token = desk.token("collector", "collector", "negotiation")
@@ -66,7 +67,7 @@ def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     assert lines[0] == alarm
     assert {line["index"] for line in lines[1:]} == {tested["index"]}
     assert not any(value in str(lines) for value in CANARIES)
-    removed = desk("auditor", "alarm", "honey", "remove", one, token=AUDIT)
+    removed = desk("dpo", "alarm", "honey", "remove", one, token=DPO)
     assert removed.json == {"changed": 1}
 
 
@@ -84,8 +85,8 @@ def test_a_target_that_takes_nothing_is_told(desk: Desk) -> None:
 def test_wrong_uses_are_refused(desk: Desk) -> None:
     """Records where none belong, none where they do, and who may not."""
     assert desk("auditor", "alarm", "honey", "list", "r-1", token=AUDIT).code == 2
-    assert desk("auditor", "alarm", "honey", "add", token=AUDIT).code == 2
-    assert desk("auditor", "alarm", "honey", "add", "r-1", token=AUDIT).code == 4
+    assert desk("dpo", "alarm", "honey", "add", token=DPO).code == 2
+    assert desk("dpo", "alarm", "honey", "add", "r-1", token=DPO).code == 4
     collector = ("collector", "negotiation")
     assert desk("collector", "alarm", "list", token=collector).code == 3
     assert desk("collector", "alarm", "honey", "list", token=collector).code == 3

@@ -47,7 +47,7 @@ def test_clocks_run_and_are_loud(desk: Desk) -> None:
     assert told.code == 0
     owed = desk("admin", "status").json["owed"]["incidents"]
     assert "NFRA-2H" not in {one["clock"] for one in owed}
-    closed = desk("auditor", "incident", "close", ident, "--reason", "found, sealed", token=AUDIT).json
+    closed = desk("dpo", "incident", "close", ident, "--reason", "found, sealed", token=DPO).json
     assert closed["closed"] is not None
     token = desk.token("dpo", *DPO)
     said = desk.said("dpo", "incident", "list", "--token", token)

@@ -13,9 +13,10 @@ from hooks import Hook
 from kit import Made, borrowers, canaries, leaks, make_vault
 
 from vault import delivering
+from vault.auditing import Question
 from vault.config import Config, Stores
 from vault.delivering import Deliverer
-from vault.errors import ConfigError, NotFound
+from vault.errors import ConfigError, Denied, NotFound
 
 ROWS = borrowers(2)
 OWN = """format = 1
@@ -197,11 +198,11 @@ def test_the_rules_file_is_entered_when_it_changes(tmp_path: Path) -> None:
 def test_honey_is_named_by_record(tmp_path: Path) -> None:
     """A borrower's record stands for the person: a view of their loan is one too; the list names no one."""
     made = watched(tmp_path, "", limit=999)
-    room, auditor = made.vault.auditing(), made.token("auditor")
+    room, auditor, dpo = made.vault.auditing(), made.token("auditor"), made.token("dpo", "security")
     one, two = made.ids(ROWS)
-    assert (room.add_honey(auditor, [one, one]), room.add_honey(auditor, [one])) == (1, 0)
+    assert (room.add_honey(dpo, [one, one]), room.add_honey(dpo, [one])) == (1, 0)
     with pytest.raises(NotFound):
-        room.add_honey(auditor, [two, "r-nobody"])
+        room.add_honey(dpo, [two, "r-nobody"])
     (row,) = room.honey(auditor)
     assert one not in str(row)
     made.vault.reading().read(made.token("collector"), [two])
@@ -209,4 +210,21 @@ def test_honey_is_named_by_record(tmp_path: Path) -> None:
     loan = f"loan:{ROWS[0]['案件编号']}"
     made.vault.reading().read(made.token("collector"), [loan])
     assert [alarm.rule for alarm in room.alarms(auditor)] == ["honey"]
-    assert (room.remove_honey(auditor, [one]), room.remove_honey(auditor, [one])) == (1, 0)
+    assert (room.remove_honey(dpo, [one]), room.remove_honey(dpo, [one])) == (1, 0)
+
+
+@pytest.mark.parametrize(("role", "purpose"), [("auditor", "audit"), ("regulator", "regulator")])
+def test_whoever_audits_sets_no_trap_and_takes_none_away(tmp_path: Path, role: str, purpose: str) -> None:
+    """An auditor sees the list and tests the way out; changing the list is refused, and that an entry."""
+    made = watched(tmp_path, "", limit=999)
+    room, token = made.vault.auditing(), made.token(role, purpose)
+    assert room.add_honey(made.token("dpo", "security"), made.ids(ROWS)[:1]) == 1
+    for change in (room.add_honey, room.remove_honey):
+        before = made.size()
+        with pytest.raises(Denied):
+            change(token, made.ids(ROWS)[:1])
+        (entry,) = room.ask(token, Question(kind="deny", after=before - 1))
+        assert (entry.actor, entry.role) == (made.identity.principal, role)
+    assert len(room.honey(token)) == 1
+    (entry,) = room.ask(token, Question(kind="alarm", after=room.test_alarm(token) - 1))
+    assert entry.reason == "test"

@@ -52,7 +52,7 @@ def test_clocks_run_from_noticing_and_from_closing(tmp_path: Path) -> None:
     assert overdue(row, noticed + 4 * HOUR + 1) - overdue(row, noticed + 4 * HOUR) == {"CAC-4H"}
     assert overdue(row, noticed + 24 * HOUR + 1) - overdue(row, noticed + 24 * HOUR) == {"NFRA-24H"}
     for clock in ("PIPL-57", "CAC-1H", "NFRA-2H", "CAC-4H"):
-        row = room.report_incident(made.token("auditor"), row.id, clock, reference="file 7")
+        row = room.report_incident(made.token("dpo", "security"), row.id, clock, reference="file 7")
     assert overdue(row, noticed + 20 * HOUR) == set()
     made.clock.advance(hours=25)
     late = room.report_incident(made.token("dpo"), row.id, "NFRA-24H", reference="file 8")
@@ -223,3 +223,29 @@ def test_only_who_audits_may_ask(tmp_path: Path) -> None:
         made.vault.auditing().affected(
             made.token("auditor"), msgspec.structs.replace(breach, incident="i-none")
         )
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose"),
+    [
+        ("auditor", "audit"),
+        ("regulator", "regulator"),
+        ("admin", "administration"),
+        ("dpo", "subject_request"),
+    ],
+)
+def test_only_who_protects_changes_an_incident(made: Made, role: str, purpose: str) -> None:
+    """Those who audit look on, the data protection officer acts; whoever may not is refused with an entry."""
+    room, token, now = made.vault.auditing(), made.token(role, purpose), made.clock()
+    row = room.open_incident(made.token("dpo", "security"), noticed=now, reason="x")
+    for act in (
+        lambda: room.open_incident(token, noticed=now, reason="x"),
+        lambda: room.report_incident(token, row.id, "CAC-4H", reference="x"),
+        lambda: room.close_incident(token, row.id, reason="x"),
+    ):
+        before = made.size()
+        with pytest.raises(Denied) as refusal:
+            act()
+        assert refusal.value.code in {"role_denied", "purpose_denied"}
+        assert made.size() == before + 1
+    assert room.incidents(made.token("auditor")) == [row]

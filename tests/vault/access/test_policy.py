@@ -114,7 +114,7 @@ def test_dialer_sees_no_number() -> None:
         ("importer", "import", {"import", "write"}),
         ("approver", "administration", {"approve"}),
         ("admin", "administration", {"principal", "policy", "key", "tenant", "backup", "approve"}),
-        ("dpo", "administration", {"plan", "execute", "hold", "restrict", "approve", "list"}),
+        ("dpo", "administration", {"plan", "execute", "hold", "restrict", "approve", "list", "protect"}),
     ],
 )
 def test_offices_do_what_is_pinned(role: str, purpose: str, actions: set[str]) -> None:
