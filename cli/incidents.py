@@ -247,4 +247,5 @@ def _lines(people: Iterable[Person]) -> Iterator[Sequence[str]]:
     yield ("subject", "records", "fields", "entries", "first", "last")
     for p in people:
         entries = " ".join(f"{kind}={count}" for kind, count in p.entries.items())
-        yield (p.subject, " ".join(p.records), _said(p.fields), entries, p.first, p.last)
+        told = (p.subject, " ".join(p.records), _said(p.fields), entries, p.first, p.last)
+        yield [exporting.cell(text) for text in told]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from vault.access.tokens import Credential
 from vault.config import iso
+from vault.intake.numbers import is_personal
 from vault.ledger.registry import Principal, Registry
 from vault.model import Happening, Whom, Word
 from vault.stores.asking import LogTable
@@ -16,6 +18,9 @@ OFFSET: Final = 8
 """Hours by which Asia/Shanghai is ahead of UTC; there has been no daylight saving since 1991."""
 CLOSES, OPENS = 22, 8
 """The first hour after the working day, and the first of the next, in Asia/Shanghai."""
+WITHHELD: Final = "?"
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
+"""What ids, roles, nodes and the like are made of; names of people here are not."""
 _THURSDAY: Final = 3
 """1970-01-01 was one."""
 _SATURDAY: Final = 5
@@ -61,10 +66,15 @@ def log_table(tenancy: Tenancy) -> LogTable:
     return LogTable(tenancy.stores.ledger.db.session(), tenancy.name)
 
 
+def kept(text: str) -> str:
+    """A word of a question as its entry keeps it: what may be somebody's name or number is left out."""
+    return text if _WORD.fullmatch(text) and not is_personal(text) else WITHHELD
+
+
 def said(command: str, **asked: object) -> str:
-    """A question in words, as its entry keeps it: what asks nothing is left out."""
+    """A question in words, as its entry keeps it (`kept`): what asks nothing is left out."""
     parts = [
-        name if value is True else f"{name}={value}"
+        name if value is True else f"{name}={kept(str(value))}"
         for name, value in asked.items()
         if value is not None and value is not False
     ]

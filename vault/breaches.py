@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from vault.asking import said
 from vault.config import iso
 from vault.errors import Invalid
 from vault.ledger import stub
@@ -230,9 +231,8 @@ def check(breach: Breach) -> None:
         )  # fmt: skip
 
 
-def asked(breach: Breach) -> str:
-    """What was asked, as an entry says it."""
-    side = "token" if breach.token else "actor" if breach.actor else "node"
-    named = breach.token or breach.actor or breach.node
-    told = f"affected {side}={named} from={iso(breach.since)} to={iso(breach.until)}"
-    return f"{breach.incident} {told}".strip()
+def asked(breach: Breach, actor: str) -> str:
+    """What was asked, as an entry says it: a principal by id, and nothing that may be a borrower's."""
+    named = {"token": breach.token or None, "actor": actor or None, "node": breach.node or None}
+    times = {"from": iso(breach.since), "to": iso(breach.until)}
+    return f"{breach.incident} {said('affected', **named, **times)}".strip()

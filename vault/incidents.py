@@ -226,7 +226,7 @@ class Incidents:
             if breach.incident:
                 page.registry.get(Incident, breach.incident)
             actor = _principal(page, breach.actor)
-            whom = Whom(detail=asked(breach))
+            whom = Whom(detail=asked(breach, actor))
             page.add(Happening(kind="incident", who=self._t.who(grant), whom=whom))
         walk = Walk(self._t, breach, actor)
         walk.run(progress)

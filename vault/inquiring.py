@@ -120,7 +120,7 @@ class Inquiring:
                 tags = self._tags(question.subject)
                 asked = self._asked(question, registry)
             who = self._t.who(grant, outcome="ok" if asked else "not_found")
-            page.add(Happening(kind="search", who=who, whom=Whom(detail=_words(question))))
+            page.add(Happening(kind="search", who=who, whom=Whom(detail=_words(question, asked))))
         if asked is None:
             raise NotFound
         span = self._span(question, page.receipts[-1].index + 1)
@@ -271,10 +271,15 @@ def _page(q: Question) -> int:
     return ROWS if q.limit is None or q.node or q.case else min(q.limit, ROWS)
 
 
-def _words(q: Question) -> str:
-    """What was asked, without personal data: of a person or a case stands nothing but that one was named."""
+def _words(q: Question, found: Asked | None) -> str:
+    """What was asked, without personal data: of a person or a case stands nothing but that one was named.
+
+    A principal stands by id, also where they were asked for by name.
+    """
     names = ("actor", "role", "purpose", "kind", "field", "view", "outcome", "reason", "node", "token")
     asked: dict[str, object] = {name: getattr(q, name) or None for name in names}
+    if found is not None:
+        asked["actor"] = found.actor
     if q.clear:
         asked["view"] = "clear"
     asked |= spoken(q.since, q.until)

@@ -132,7 +132,7 @@ class Reporter:
             raise Invalid("no such language", field="lang", remedy="zh or en")
         with self._t.acting(credential, "audit") as (grant, page):
             _demand_purpose(grant, with_whom=with_whom)
-            people = self._unsealer.people(subject)
+            people = self._one_person(self._unsealer.people(subject))
             self._demand_kept(people)
             series = self._unsealer.series(people)
             self._unsealer.demand_last(series)
@@ -146,6 +146,19 @@ class Reporter:
         found = self._listed(handed, rows)
         note = self._t.journal.checkpoint()
         return self._made(found, handed, note, making)
+
+    def _one_person(self, people: Sequence[str]) -> list[str]:
+        """Those of a merged person's subjects who are nobody else: one who has records again is another.
+
+        A series of tags can't be divided, so the accesses to a record from before it was merged are told to
+        whom they were entered for, and to nobody beside (PIPL 44: one's own information).
+        """
+        return [people[0], *(one for one in people[1:] if not self._is_here(one))]
+
+    def _is_here(self, subject: str) -> bool:
+        """Whether a record is this subject's own, as things now stand."""
+        ids = self._t.stores.records.of_subject(self._t.name, subject)
+        return any(held.row.subject == subject for held in self._t.keeping.fetch(ids).values())
 
     def _demand_kept(self, people: Sequence[str]) -> None:
         """Demand that no log secret is about to go: what was declared of them counts no further entry.

@@ -125,7 +125,7 @@ class KindSpec(Word, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise Invalid(
                 f"{self.name} has no such field",
                 code="invalid_field",
-                field=name,
+                field=name if name.isascii() and name.isidentifier() else "fields",  # what else was typed?
                 remedy="use one of: " + ", ".join(self.fields),
             )
         return found

@@ -76,7 +76,7 @@ def test_whom_it_touched(desk: Desk) -> None:
     assert file.stat().st_mode & 0o077 == 0
     assert not any(value in text for value in CANARIES for text in (str(found), said.out, wide))
     lines = desk("auditor", "log", "list", "--kind", "incident", token=AUDIT).json["items"]
-    assert sum("affected actor=collector" in line["detail"] for line in lines) == 4
+    assert sum("affected actor=p-" in line["detail"] for line in lines) == 4
 
 
 def test_what_is_asked_must_make_sense(desk: Desk) -> None:

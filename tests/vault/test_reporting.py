@@ -106,6 +106,19 @@ def test_a_merged_person_s_report_is_of_all_they_were(made: Made) -> None:
     checked(made, room(made).report(made.token("auditor"), three))
 
 
+def test_nobody_is_handed_the_accesses_of_somebody_who_is_here(made: Made) -> None:
+    """Two people mixed up and half taken apart: neither's report tells of the other, who has records again."""
+    one, two, _ = made.ids(ROWS)
+    amending, token = made.vault.amending(), made.token("dpo", "subject_request")
+    people = [Unsealer(made.vault.tenancy()).people(ident)[0] for ident in (one, two)]
+    amending.merge(token, one, two, reason="one person")
+    amending.split(token, [two], reason="two after all")
+    made.vault.reading().read(made.token("legal"), [two])
+    for ident, person in zip((one, two), people, strict=True):
+        found = checked(made, room(made).report(made.token("auditor"), ident))
+        assert {entry["index"] for entry in found["entries"]} == about(made, person)
+
+
 STEPS: Final = st.lists(
     st.tuples(st.sampled_from(("read", "read", "report", "merge", "split")), st.integers(0, 2)), max_size=10
 )
