@@ -176,7 +176,8 @@ class Call:
         Raises:
             Invalid: Something stands there and `--force` was not given, or its folder is missing.
         """
-        if path.exists() and not force:
+        # A link that leads nowhere yet is something too; a device or folder is nothing to replace.
+        if os.path.lexists(path) and (not force or (path.exists() and not path.is_file())):
             raise Invalid(
                 f"{path} is there already",
                 code="invalid_file",
@@ -204,6 +205,17 @@ def write_secret(path: Path, data: bytes) -> None:
     from vault.crypto.provider import write_private
 
     write_private(path, data)
+
+
+def write_open(path: Path, data: bytes) -> None:
+    """Write a file that anybody may read, whole or not at all: a link that stands there is replaced.
+
+    Its mode is what the process gives to new files.
+    """
+    write_secret(path, data)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import Call, command
+from cli.context import Call, command, write_open
 from vault.errors import Denied, Invalid, VaultError
 from vault.model import PURPOSES, ROLES
 
@@ -218,7 +218,7 @@ def publish(
     )
     kept = publishing.retention(builtin(), policy.schema.kinds, page)
     rows = registered(policy, retention=kept, recipients=_recipients(call))
-    path.write_bytes(publishing.render(rows, page, form))
+    write_open(path, publishing.render(rows, page, form))
     if call.out.json:
         call.out.document({"file": str(path), "purposes": len(rows), "policy": policy.hash})
     call.out.note("policy.published", purposes=len(rows), file=path)

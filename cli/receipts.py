@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.context import Call, write_secret
+from cli.context import Call, write_open, write_secret
 from cli.options import LARGEST
 from vault.errors import Invalid, Tampered
 
@@ -56,7 +57,9 @@ def receipt(
         call.demand_folder(folder, "dir", "name a folder")
         paths = [(folder / f"{index}{SUFFIX}").absolute() for index in indices]
         for path in paths:
-            _refuse(path.exists() and not force, f"{path} is there already", "another --dir, or --force")
+            _refuse(
+                os.path.lexists(path) and not force, f"{path} is there already", "another --dir, or --force"
+            )
     else:
         paths = [] if out is None else [call.claim(out, force=force)]
     with call.open() as vault:
@@ -65,7 +68,7 @@ def receipt(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     for path, proof in zip(paths, proofs, strict=False):
-        path.write_text(proof, encoding="utf-8")
+        write_open(path, proof.encode())
     _print(call, indices, entries, proofs, paths)
 
 
@@ -141,7 +144,7 @@ def demand_place(call: Call, folder: Path | None) -> None:
 def _free(folder: Path, index: int) -> Path:
     """A name that is free: another log's receipt may have this index, and a kept receipt is evidence."""
     path, turn = folder / f"{index}{SUFFIX}", 2
-    while path.exists():
+    while os.path.lexists(path):
         path, turn = folder / f"{index}.{turn}{SUFFIX}", turn + 1
     return path
 

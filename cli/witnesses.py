@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import messages, parsing, witnessing
-from cli.context import Call, command
+from cli.context import Call, command, write_open
 from vault.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def pin(
     with call.open() as vault:
         text = vault.auditing(call.tenant).pin(cosigned=cosigned)
     if path is not None:
-        path.write_text(text, encoding="utf-8")
+        write_open(path, text.encode())
         call.out.note("pin.written", file=path)
     if call.out.json:
         call.out.document({"pin": text} | ({} if path is None else {"file": str(path)}))
@@ -269,11 +269,11 @@ def stamp(
         if path is None:
             _take(call, room, authority or "", url, reply, call.read(roots or Path(), "roots"), timeout)
         elif query is not None:
-            path.write_bytes(room.stamp_query())
+            write_open(path, room.stamp_query())
             _wrote(call, "stamp.query", path)
         else:
             found = room.stamped(authority)
-            path.write_bytes(found.reply)
+            write_open(path, found.reply)
             _show(call, found, path)
 
 

@@ -107,7 +107,7 @@ def test_a_merged_person_s_report_is_of_all_they_were(made: Made) -> None:
 
 
 def test_nobody_is_handed_the_accesses_of_somebody_who_is_here(made: Made) -> None:
-    """Two people mixed up and half taken apart: neither's report tells of the other, who has records again."""
+    """Two people mixed up and half taken apart: neither's report tells of the other, who is here."""
     one, two, _ = made.ids(ROWS)
     amending, token = made.vault.amending(), made.token("dpo", "subject_request")
     people = [Unsealer(made.vault.tenancy()).people(ident)[0] for ident in (one, two)]

@@ -153,7 +153,8 @@ def _write(path: Path, data: bytes) -> None:
     """Put a file in place whole and durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
-    with draft.open("wb") as file:
+    draft.unlink(missing_ok=True)  # of a run that died; a link is never written through
+    with draft.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
