@@ -51,6 +51,10 @@ def verify(
 ) -> None:
     """Check the whole log against its head and signed checkpoints; with a token, the check is then logged."""
     out: Output = call.out
+    if retally and call.token is None and not call.sandbox:
+        raise Invalid(
+            "--retally takes a token", code="invalid_usage", field="token", remedy="give --token FILE"
+        )
     with call.open() as vault, out.progress("verify") as progress:
         room = vault.auditing(call.tenant)
         size = vault.stores.ledger.head(call.tenant)
@@ -63,7 +67,7 @@ def verify(
             room.walk(tell)
             found = room.verify(call.credential(vault, "auditor", "audit"))
         if retally:
-            out.note("ask.retallied", entries=room.retally())
+            out.note("ask.retallied", entries=room.retally(call.credential(vault, "auditor", "audit")))
         tallied = room.check_tallies()
     if out.json:
         out.document(msgspec.structs.asdict(found) | {"tallied": tallied})

@@ -202,8 +202,15 @@ class Tallying:
             )
         return self._tallies.upto()
 
-    def retally(self, progress: Progress | None = None) -> int:
-        """Count again all that was counted, from the log; how many entries."""
+    def retally(self, credential: Credential, progress: Progress | None = None) -> int:
+        """Count again all that was counted, from the log; how many entries.
+
+        It is an entry: counts that were edited are a trace of who edited them, and this removes it.
+
+        Raises:
+            Denied: The token doesn't allow to audit.
+        """
+        note(self._t, credential, said("log verify", retally=True))
         return self._tallies.rebuild(progress)
 
     def _counted_on(self, credential: Credential, words: str, progress: Progress | None) -> Noted:

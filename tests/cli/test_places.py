@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("words", WRITES, ids=lambda words: " ".join(words[:2]))
 def test_a_link_is_never_written_through(cv: Run, elsewhere: Path, words: tuple[str, ...]) -> None:
-    """Not one that leads to a file, nor one that leads nowhere yet; with --force the link itself gives way."""
+    """Not one that leads to a file, nor one that leads nowhere yet; --force replaces the link itself."""
     out, nowhere = elsewhere.with_name("out.html"), elsewhere.with_name("nowhere")
     for target in (nowhere, elsewhere):
         out.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from commands import CANARIES, PHONE, Ran, Run
+from commands import CANARIES, PHONE, Ran, Run, run
 
 from cli import log_rows
 from cli.context import Call
@@ -140,6 +140,7 @@ def test_verify_holds_the_counts_against_the_log(asked: Run, sandbox: Path) -> N
     failed = asked("log", "verify", "--json")
     assert (failed.code, failed.error["remedy"]) == (5, "cvault log verify --retally")
     assert asked("log", "verify", "--retally").code == asked("log", "verify").code == 0
+    assert run("--vault", sandbox, "log", "verify", "--retally").code == 2
 
 
 class Page(HTMLParser):

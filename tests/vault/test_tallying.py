@@ -117,5 +117,8 @@ def test_changed_counts_are_found_and_counted_again(made: Made) -> None:
     with pytest.raises(Tampered) as found:
         room.check_tallies()
     assert "2 hours" in found.value.message
-    assert room.retally() == room.check_tallies() == counted
+    with pytest.raises(Denied):
+        room.retally(made.token("legal"))
+    assert room.retally(token) == room.check_tallies() == counted
+    assert "log verify retally" in {line.detail for line in room.ask(token, Question(kind="search"))}
     assert [c.count for c in room.top(token, by="role")] == [2, 2]
