@@ -6,6 +6,7 @@ registry and the log is gathered here; pages, the exported tree and the verifica
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ import msgspec
 
 from vault.access.policy_lint import lint
 from vault.access.tokens import Credential
-from vault.asking import log_table, note
+from vault.asking import WITHHELD, log_table, note
 from vault.errors import ConfigError
 from vault.inquiring import Inquiring, Line
 from vault.ledger.registry import Audit, Engagement, Glass, Handover, Incident, Plan, Principal, Registry
@@ -40,6 +41,9 @@ _TOLD: Final = (
     "detail",
 )
 """What of a log line goes into a pack: never a subject, a record or a case."""
+_PERSON: Final = re.compile(r"\b[sr]-[0-9a-z]{26}\b")
+"""A subject's or a record's id."""
+_DIGEST: Final = re.compile(r"\b[0-9a-f]{32,64}\b")
 
 
 class Item(Word, forbid_unknown_fields=True):
@@ -141,7 +145,15 @@ class Packing:
 
 
 def _told(line: Line) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in _TOLD}
+    return {name: getattr(line, name) for name in _TOLD} | {"detail": _impersonal(line)}
+
+
+def _impersonal(line: Line) -> str | None:
+    """What an entry says besides, without whom: a merge names a subject there, a search its keyed digest."""
+    if line.detail is None:
+        return None
+    told = _PERSON.sub(WITHHELD, line.detail)
+    return _DIGEST.sub(WITHHELD, told) if line.kind == "search" else told
 
 
 def _about_minors(line: dict[str, Any]) -> bool:

@@ -224,7 +224,7 @@ def is_commanded(lived: Lived) -> None:
         ("incident", "affected", "--actor", actor, *span, "--json"),
         ("incident", "affected", "--actor", actor, *span),
         ("alarm", "list"), ("alarm", "rules"), ("alarm", "honey", "list"), ("alarm", "deliver", "--json"),
-        ("status",), ("doctor",), ("audit", "list"),
+        ("status",), ("doctor",), ("audit", "list"), ("audit", "pack", out / "pack", "--months", "9"),
         ("log", "list", "--subject", ROWS[0]["手机"]), ("log", "report", "--ref", "x", "--out", out / "n"),
         ("incident", "open", "--noticed", last, "--reason", ROWS[0]["手机"]),
     ]  # fmt: skip
@@ -300,7 +300,9 @@ CASES: Final = {"whom-plain.bodies", "both-plain.bodies", "whom-report.html", "s
 def test_nothing_handed_out_holds_a_value(lived: Lived) -> None:
     """Reports, bodies, keys, receipts, pins, queries, sheets, tiles, evidence, lists of persons."""
     files = [path for path in lived.out.rglob("*") if path.is_file()]
-    assert {*CASES, "who.key", "report-zh.html", "found.json", "affected.csv"} <= {p.name for p in files}
+    assert {*CASES, "who.key", "report-zh.html", "found.json", "affected.csv", "rights.json"} <= {
+        p.name for p in files
+    }
     found = {
         str(path.relative_to(lived.out)): leak
         for path in files
@@ -333,5 +335,12 @@ def test_what_was_asked_is_kept_without_the_value(lived: Lived) -> None:
 
 def test_files_with_persons_are_their_owners_alone(lived: Lived) -> None:
     """What a command writes about persons, staff or people in the log, is 0600."""
-    for name in ("affected.csv", "sheet.csv", "summary.html", "cli-report.html", "both.bodies"):
+    for name in (
+        "affected.csv",
+        "sheet.csv",
+        "summary.html",
+        "cli-report.html",
+        "both.bodies",
+        "pack/index.html",
+    ):
         assert (lived.out / name).stat().st_mode & 0o777 == 0o600, name

@@ -63,3 +63,15 @@ def test_what_is_missing_is_named() -> None:
     names = {name for item in items() for name in item.evidence}
     assert missing([*names]) == []
     assert missing([*(names - {"glass.json"})]) == ["glass.json"]
+
+
+def test_a_pack_says_whom_nowhere(made: Made) -> None:
+    """A merge names a subject and a search its keyed digest in what the entry says: neither goes along."""
+    person, (one, two) = made.token("dpo", "subject_request"), made.ids(borrowers(2))
+    made.vault.reading().find(person, field="phone", value=borrowers(1)[0]["手机"])
+    merged = made.vault.amending().merge(person, one, two, reason="one person")
+    found = dict(made.vault.auditing().gathered(made.token("auditor")))
+    told = [line["detail"] for line in found["rights.json"]["items"]]
+    assert "merge into ?" in told
+    assert "borrower.phone ? hits=1" in told
+    assert merged.subject not in msgspec.json.encode(found).decode()
