@@ -177,10 +177,22 @@ def _key_folder(folder: Path) -> Path:
         return folder / "keys"
 
 
+def _alarm_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The secret that signs what goes to the web hook, and the file that names staff, if there are any."""
+    from vault.config import Config
+
+    try:
+        alarms = Config.load(folder).settings.alarms
+    except (VaultError, OSError):
+        return [], []
+    return ([folder / alarms.secret] if alarms.secret else [], [folder / alarms.file] if alarms.file else [])
+
+
 def _files(folder: Path, keys: Path) -> Iterator[Finding]:
     """Secrets that others may read are an error, other files a warning."""
-    secret = {*folder.glob("*.principal"), keys, *keys.rglob("*")}
-    for path in sorted({*secret, *folder.glob("*.db"), *folder.glob("*.toml"), folder}):
+    alarms, told = _alarm_files(folder)
+    secret = {*folder.glob("*.principal"), keys, *keys.rglob("*"), *alarms}
+    for path in sorted({*secret, *folder.glob("*.db"), *folder.glob("*.toml"), *told, folder}):
         if path.exists() and path.stat().st_mode & _OTHERS:
             level = "error" if path in secret else "warning"
             mode = "700" if path.is_dir() else "600"
@@ -196,6 +208,15 @@ def _settings(vault: Vault) -> Iterator[Finding]:
         )  # fmt: skip
     if vault.config.settings.sandbox:
         yield _finding("info", "sandbox", "this is a learning vault", "make another one for real data")
+
+
+def _protectors(t: Tenancy) -> Iterator[Finding]:
+    """Whether the policy lets anybody open an incident: one from before there was the action doesn't."""
+    if not any("protect" in grant.actions for grant in t.policy.file.grants):
+        yield _finding(
+            "warning", "policy", f"{t.name}: nobody may open an incident",
+            'add the action "protect" to a grant of the data protection officer: docs/incidents.md',
+        )  # fmt: skip
 
 
 def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
@@ -214,6 +235,7 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
         for notice in rules.lint(t.rules, t.today()):
             level = "error" if notice.level == "error" else "info"
             yield _finding(level, "rules", f"{notice.rule}: {notice.message}", "docs/retention.md")
+    yield from _protectors(t)
     for rule, why in alarm_rules.weaker(alarm_rules.merged(own_text(vault.config.folder))):
         yield _finding(
             "warning", "alarms", f"{tenant}: alarm rule {rule} watches less than as shipped: {why}",

@@ -185,6 +185,28 @@ def test_doctor_finds_open_files_and_edited_heads(cv: Run, sandbox: Path) -> Non
     assert cv("doctor").code == 1
 
 
+def test_doctor_looks_at_the_files_of_alarms(cv: Run, sandbox: Path) -> None:
+    """Others may read the hook's secret: an error; the file that names staff: a warning."""
+    settings = sandbox / "vault.toml"
+    settings.write_text(
+        settings.read_text("utf-8") + '\n[alarms]\nfile = "a.jsonl"\nsecret = "hook.secret"\n', "utf-8"
+    )
+    assert cv("doctor", "--json").code == 0
+    for name, level in (("hook.secret", "error"), ("a.jsonl", "warning")):
+        (sandbox / name).write_text("x")
+        (sandbox / name).chmod(0o644)
+        found = cv("doctor", "--json").json["findings"]
+        assert [f["level"] for f in found if name in f["message"]] == [level]
+
+
+def test_doctor_says_where_nobody_may_open_an_incident(cv: Run, sandbox: Path) -> None:
+    """A policy from before there was the action gives it to nobody."""
+    policy = sandbox / "policy.toml"
+    assert "nobody may open an incident" not in cv("doctor", "--json").out
+    policy.write_text(policy.read_text("utf-8").replace(', "protect"', ""), "utf-8")
+    assert "nobody may open an incident" in cv("doctor", "--json").out
+
+
 def test_policy_is_checked_explained_and_compared(cv: Run, sandbox: Path, tmp_path: Path) -> None:
     """The policy in use is sound, says per field why it is shown, and a widening is named first."""
     assert cv("policy", "check", "--json").json["sandbox"] is True
