@@ -15,6 +15,7 @@ from vault.auditing import Question
 from vault.errors import Denied, Invalid
 from vault.ledger.registry import Approval, Request
 from vault.model import Hold
+from vault.purging import Purger
 
 ROWS = borrowers(1)
 HOLD = Hold(number="(2026)1", authority="court", until="2040-01-01")
@@ -224,6 +225,17 @@ def test_years_later_a_merged_person_still_opens(made: Made) -> None:
     assert made.vault.tenancy().keeping.fetch(records[:1])[records[0]].row.subject == gone
     assert made.vault.tenancy().keeping.log_secrets([gone])
     made.vault.auditing().balance(made.token("auditor"))
+
+
+def test_erased_once_more_nobody_stays_closed_who_lives(made: Made) -> None:
+    """After a restore the same holds: what is erased again closes nobody of whom a merged record stays."""
+    records, gone = merged(made)
+    made.vault.erasing().add_hold(made.token("dpo"), records[1:], HOLD)
+    purger = Purger(made.vault.tenancy())
+    purger.repeat(records[:1])
+    assert gone in closed(made)
+    purger.reopen()
+    assert closed(made) == set()
 
 
 def test_a_false_note_takes_nobodys_log_secret(made: Made) -> None:
