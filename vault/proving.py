@@ -6,24 +6,26 @@ The full walk, checkpoints, inclusion proofs and the export that a stranger's to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from vault.access.tokens import Credential
 from vault.config import iso
 from vault.errors import NotFound, Tampered
+from vault.journal import Journal
 from vault.ledger import checkpoint, proof
 from vault.ledger import verify as walking
 from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.export import export
 from vault.ledger.note import VKey
-from vault.ledger.registry import LogFloor
+from vault.ledger.registry import LogFloor, Registry
 from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier, inclusion_path
 from vault.model import Happening, Who, Whom, Word
 from vault.pinning import Source
 from vault.pruning import demand_kept, floor_of
-from vault.stores.rows import EntryRow, LogHead
+from vault.stores.rows import EntryRow, LogHead, RegistryRow
 from vault.tenancy import Tenancy
 
 __all__ = ["PAGE", "Checked", "Proving", "Source"]
@@ -78,8 +80,7 @@ class Proving:
         head = self._t.stores.ledger.head(self._t.name)
         if head is None:
             raise Tampered("the access log has no head", index=0)
-        floor = floor_of(self._t.journal.registry())
-        found = self.trace(head, checkpoints, self.vkey, floor, progress)
+        found = self.trace(head, checkpoints, self.vkey, self._floor(head, checkpoints), progress)
         self._t.journal.checked(head, known)
         self._t.demand_history()
         self._t.journal.check_cases()
@@ -91,6 +92,23 @@ class Proving:
             last=iso(found.last_t) if found.last_t is not None else None,
             kinds=dict(found.kinds),
         )
+
+    def _floor(self, head: LogHead, checkpoints: Sequence[tuple[int, str]]) -> LogFloor:
+        """How far the log's retention has come, by a registry that nothing outside is compared with yet.
+
+        The comparison knows no more than the size of a checkpoint: it comes after the walk, which names the
+        entry. Where head or registry themselves don't hold, the walk is asked all the same.
+
+        Raises:
+            Tampered: They don't; with the first bad index where the entries tell one.
+        """
+        t = self._t
+        try:
+            return floor_of(Journal(t.stores.ledger, t.keys, t.config.settings.node, t.clock).registry())
+        except Tampered:
+            rows = t.stores.ledger.registry(t.name, ("floor",))
+            self.trace(head, checkpoints, self.vkey, _said_floor(rows))
+            raise
 
     def trace(
         self,
@@ -259,6 +277,13 @@ class Proving:
         size = checkpoint.open_checkpoint(note, self.vkey).size
         floor = floor_of(self._t.journal.registry())
         return export(directory, self._source, size, note, floor.entries, self.vkey)
+
+
+def _said_floor(rows: Sequence[RegistryRow]) -> LogFloor:
+    """The floor as an unchecked registry says, to look for what else is wrong; 0 where it can't be read."""
+    with suppress(TypeError, ValueError):
+        return floor_of(Registry((row.kind, row.id, row.body) for row in rows))
+    return LogFloor(id="log")
 
 
 def _rewritten(what: str, index: int) -> Tampered:
