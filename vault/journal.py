@@ -37,6 +37,8 @@ __all__ = ["CLOCK_TOLERANCE", "DIGEST_SIZE", "Journal", "Page", "head_mac", "mic
 DIGEST_SIZE: Final = 32
 CLOCK_TOLERANCE: Final = 2_000_000
 """µs: a node further behind the last entry stops (DESIGN 6, "Clock")."""
+MOST_PASSED: Final = 256
+"""Own checkpoints that others wrote on from, before they are compared with the log: some 5 ms."""
 PIN_EVERY: Final = 60_000_000
 """µs between two pins while entries are written: what a crash can lose of the pin, never of the log."""
 
@@ -71,6 +73,8 @@ class Journal:
         self._pin_due = 0
         self._clock = clock
         self._known = (0, b"")
+        self._passed: dict[int, bytes] = {}
+        """What this node wrote last before others wrote on: not compared with the log since."""
         self._registry: tuple[bytes, Registry] = (b"", Registry())
         self._unsaved: tuple[int, str] | None = None
         self._turn = threading.RLock()
@@ -145,8 +149,17 @@ class Journal:
             self._pin_due = head.last_t + PIN_EVERY
 
     def pin(self) -> None:
-        """Pin the newest checkpoint that this node knows to be durable."""
+        """Pin the newest checkpoint that this node knows to be durable, if it goes on from what is pinned.
+
+        Other nodes write as well, and one of them may have been led to go on from an older copy of the log:
+        by size alone its checkpoint would take the place of the very pin that tells.
+
+        Raises:
+            Tampered: The log doesn't; from now on nothing is read or written here either.
+        """
         if self.pins is not None and self._known[0]:
+            self._compared = False
+            self._compare()
             self.pins.keep(self._sign(*self._known))
 
     def _sign(self, size: int, root: bytes) -> str:
@@ -174,12 +187,14 @@ class Journal:
             head.size == size and size and Frontier.from_bytes(head.size, head.edge).root() != root
         ):
             raise Tampered("the access log was shortened or rewritten while open", index=head.size)
-        if not self._compared:
+        if self.pins is not None and 0 < size < head.size:
+            self._passed[size] = root
+        if not self._compared or len(self._passed) > MOST_PASSED:
             self._compare()
         return head
 
     def _compare(self) -> None:
-        """Once, before anything is read, written or signed: the log against what is kept outside of it.
+        """Hold the log against what is kept outside, first of all and then before each pin.
 
         The head is read after the pin, which another node may have moved on meanwhile.
 
@@ -203,6 +218,13 @@ class Journal:
             self.demand_number(registry)
             notes = [*self.cosigned(registry), *([] if pinned is None else [pinned])]
             compare(notes, vkey, head.size, lambda size: whole if size == head.size else hashes.root_at(size))
+            passed = [pair for pair in self._passed.copy().items() if pair[0] <= head.size]
+            for size, root in sorted(passed):
+                if hashes.root_at(size) != root:
+                    self.pins.keep(self._sign(size, root))  # so that it is known after a restart as well
+                    raise Tampered("the access log was rewritten while open", index=size, remedy=REMEDY)
+        for size, _ in passed:
+            self._passed.pop(size, None)
         self._compared = True
 
     def demand_number(self, registry: Registry) -> None:

@@ -231,7 +231,7 @@ def test_who_else_notices(world: World, name: str) -> None:
 
 
 def test_cosignatures_are_believed_by_their_signatures(world: World) -> None:
-    """Lines that were edited, moved to another size or taken away make the witnessed part shorter, never longer."""
+    """Lines that were edited, moved or taken away make the witnessed part shorter, never longer."""
     for name in ("cosignature", "cosignatures_gone", "cosignature_ahead"):
         ATTACKS[name].do(world)
         made = reopen(world.made)
