@@ -639,6 +639,7 @@ class Report:
 
     PAGE, SEAL = b'<pre id="cvault-proof"', b'<pre id="cvault-signature"'
     BEYOND = 64  # numbers past each series' last that the log may not hold
+    PRUNED = 1 << 20  # the most that may be let go before a series' first: each is looked for in the log
 
     def __init__(self, data: bytes, trust: Trust) -> None:
         page, _, seal = data.partition(self.SEAL)
@@ -675,7 +676,10 @@ class Report:
         for at, (one, have) in enumerate(zip(series, self.numbers)):  # noqa: B905  one was made of the other
             first, count = one["first"], one["count"]
             demand(
-                0 <= first <= count <= self.point.size and len(have) == count - first, "a series has a gap"
+                0 <= first <= count <= self.point.size
+                and first <= self.PRUNED
+                and len(have) == count - first,
+                "a series has a gap",
             )
             demand(not have or (min(have), max(have)) == (first, count - 1), "a series has a gap")
             others = (*range(first), *range(count, count + self.BEYOND))
@@ -730,6 +734,10 @@ def trusted(options: argparse.Namespace, notes: list[str], beside: str) -> Trust
         trust = trust._replace(logs=[key for key in keys if key in trust.logs or not trust.logs])
     if not trust.logs:
         raise Unreadable("no key of the log is given, or none that the policy knows")
+    if {key.public for key in trust.logs} & {key.public for key in trust.witnesses.values()}:
+        raise Unreadable("the policy takes the log's own key for a witness's: the log would vouch for itself")
+    if trust.quorum == ["none"]:
+        notes.append("the policy's quorum is none: whether others are shown the same log isn't checked")
     return trust
 
 
@@ -830,6 +838,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         found = options.run(options, notes)
     except (Unreadable, OSError) as fault:
         code, error = 2, {"code": "unreadable", "message": str(fault), "index": None}
+    except MemoryError:
+        code, error = 2, {"code": "unreadable", "message": "too large for this computer", "index": None}
     except Refused as fault:
         code, error = 5, {"code": "integrity", "message": str(fault), "index": fault.index}
     if options.json:

@@ -25,7 +25,10 @@ from auditkit import (
     report_document,
     signed,
 )
-from logs import VKEY
+from logs import KEY, ORIGIN, VKEY
+
+from vault.ledger import checkpoint
+from vault.ledger.checkpoint import Checkpoint
 
 DOCUMENT = report_document(TAGGED, MINE, ABOUT)
 KEY_LINE = VKEY.text() + "\n"
@@ -51,6 +54,15 @@ def test_a_true_report_holds_alone_and_against_the_log(
     assert not any("--tree" in note for note in whole["notes"])
     nothing = beside(tmp_path, report(report_document(TAGGED, Subject(9), ())))
     assert auditor("report", nothing, "--tree", tagged).json["accesses"] == 0
+
+
+def test_a_report_cannot_keep_the_auditor_waiting(auditor: Auditor, tmp_path: Path) -> None:
+    """A log that claims 2^62 entries and a report from number 2^40 on: refused, not counted to."""
+    document = copy.deepcopy(report_document(TAGGED, MINE, ()))
+    point = Checkpoint(origin=ORIGIN, size=1 << 62, root=bytes(32))
+    document["checkpoint"] = checkpoint.sign(point, KEY)
+    document["series"][0] |= {"first": 1 << 40, "count": 1 << 40}
+    assert auditor("report", beside(tmp_path, report(document))).fault == (5, None)
 
 
 def test_a_report_holds_against_a_later_export(auditor: Auditor, tmp_path: Path) -> None:

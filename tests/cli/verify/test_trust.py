@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -16,7 +18,7 @@ from auditkit import (
 )
 from logs import KEY, ORIGIN, VKEY
 
-from vault.ledger import checkpoint
+from vault.ledger import checkpoint, note
 from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.note import VKey
 
@@ -122,6 +124,27 @@ def test_a_policy_that_says_something_else_than_it_seems_is_refused(
     """Two quorums, a name or member twice, what comes later, what can't be reached: a slip, 2."""
     (tmp_path / "policy").write_bytes(policy.encode())
     assert auditor("tree", log, "--policy", tmp_path / "policy").fault == (2, None)
+
+
+def test_a_log_is_no_witness_of_its_own(auditor: Auditor, copy: Path, tmp_path: Path) -> None:
+    """A policy that lists the log's key as a witness's is refused, wherever the log's key comes from."""
+    raw = b"\x04" + VKEY.public
+    key_id = hashlib.sha256(f"{ORIGIN}\n".encode() + raw).digest()[:4]
+    own = f"{ORIGIN}+{key_id.hex()}+{base64.b64encode(raw).decode()}"
+    text, _ = note.split(NOTE)
+    signature = KEY.sign(f"cosignature/v1\ntime 9\n{text}".encode())
+    line = base64.b64encode(key_id + (9).to_bytes(8, "big") + signature).decode()
+    (copy / "checkpoint").write_text(f"{NOTE}— {ORIGIN} {line}\n", "utf-8")
+    for log in ("", f"log {VKEY.text()}\n"):
+        (tmp_path / "policy").write_text(f"{log}witness w {own}\nquorum w\n", "utf-8")
+        assert auditor("tree", copy, "--policy", tmp_path / "policy").fault == (2, None)
+
+
+def test_a_quorum_of_none_is_said_to_be_none(auditor: Auditor, log: Path, tmp_path: Path) -> None:
+    """It asks for nobody, so that nothing is known of what others are shown; a note says so."""
+    (tmp_path / "policy").write_text(f"log {VKEY.text()}\n{LINES}quorum none\n", "utf-8")
+    notes = auditor("tree", log, "--policy", tmp_path / "policy").json["notes"]
+    assert any("quorum is none" in one for one in notes)
 
 
 def test_a_key_the_policy_doesnt_know_is_none(auditor: Auditor, log: Path, tmp_path: Path) -> None:
