@@ -26,6 +26,8 @@ from vault.schema import KindSpec, Schema
 FILE: Final = "alarms.toml"
 MARKS: Final = {"derived": "[L-derived]", "practice": "[product]", "own": "[own]"}
 """How a rule stands to law: derived from a statute's number, this project's choice, or the vault's own."""
+WEAKER: Final = "alarms_weaker"
+"""The reason of an alarm that says that the rules now in force watch less than those before."""
 AGAIN: Final = 10
 """An alarm comes again when the count has passed ten times the limit, a hundred times, and so on."""
 SHOWING: Final = ("read", "export")
@@ -294,11 +296,15 @@ def in_force(registry: Registry) -> Rules:
     return known
 
 
-def weaker(rules: Rules) -> Iterator[tuple[str, str]]:
-    """Where rules watch less than those that ship: the rule's id, and in what."""
-    for rule in merged().rules:
-        now = rules.find(rule.id) or rule
-        if now.off and not rule.off:
+def weaker(rules: Rules, than: Rules | None = None) -> Iterator[tuple[str, str]]:
+    """Where rules watch less than others, as a rule those that ship: the rule's id, and in what."""
+    for rule in (than or merged()).rules:
+        now = rules.find(rule.id)
+        if rule.off:
+            continue
+        if now is None:
+            yield rule.id, "it is gone"
+        elif now.off:
             yield rule.id, "it is off"
         elif now.what != rule.what:
             yield rule.id, "it counts something else"

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vault.alarm_rules import Rules, in_force
+from vault.alarm_rules import WEAKER, Rules, in_force
 from vault.config import iso
 from vault.crypto import mac
 from vault.errors import Denied, VaultError
@@ -28,6 +28,7 @@ PAUSES: Final = (1.0, 5.0, 30.0, 120.0)
 """Seconds between attempts; after the last one alarms wait for the next alarm, or for `alarm deliver`."""
 GRACE: Final = 0.5
 """Seconds that closing waits for what is under way."""
+_HIGH: Final = ("break_glass", WEAKER)
 FILE: Final = "file"
 HOOK: Final = "webhook"
 
@@ -60,7 +61,7 @@ def alarm(row: EntryRow, whom: Whom | None, rules: Rules, origin: str) -> Alarm:
     """An alarm from its entry, and from its body where that could be opened."""
     rule = rules.find(row.reason)
     said = _parts(whom.detail) if whom is not None and rule is not None else {}
-    severity = rule.severity if rule else ("high" if row.reason == "break_glass" else "low")
+    severity = rule.severity if rule else ("high" if row.reason in _HIGH else "low")
     return Alarm(
         index=row.idx, time=iso(row.t), rule=row.reason, severity=severity, actor=row.actor, role=row.role,
         count=_number(said.get("count")), limit=_number(said.get("limit")) if said else None,

@@ -12,7 +12,7 @@ import msgspec
 
 from vault.access.policy import Policy
 from vault.alarm_rules import FILE as ALARMS
-from vault.alarm_rules import merged
+from vault.alarm_rules import WEAKER, merged, weaker
 from vault.alerting import Watcher
 from vault.config import Clock, Config
 from vault.crypto.keys import TenantKeys
@@ -198,6 +198,7 @@ class Grounds:
         """Alarm rules this tenant was not watched by before are an entry; only a whole node can sign it.
 
         A vault without a file of its own that never had one is watched by what ships, and needs no entry.
+        Where the new ones watch less than those before, that is an alarm, sent like any other.
         """
         text = own_text(self.config.folder)
         rules = merged(text)  # on every node: a file that can't be used is said at once
@@ -208,6 +209,10 @@ class Grounds:
         with self.journal.page() as page:
             page.put(AlarmsInForce(id="alarms", hash=rules.hash, text=text))
             page.add(Happening(kind="config", who=who, whom=Whom(detail=f"alarms {rules.hash}")))
+            less = {rule for rule, _ in weaker(rules, merged(known.text if known else ""))}
+            if less:
+                loud = msgspec.structs.replace(who, reason=WEAKER)
+                page.add(Happening(kind="alarm", who=loud, whom=Whom(detail=" ".join(sorted(less)))))
 
     def _adds(self, row: SchemaInForce | None) -> bool:
         """Whether this node's schema is the one applied but for what it adds."""

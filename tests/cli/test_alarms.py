@@ -50,9 +50,13 @@ def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     assert len(desk("auditor", "alarm", "honey", "list", token=AUDIT).json["items"]) == 1
     token = desk.token("collector", "collector", "negotiation")
     desk("collector", "read", two, "--token", token)
-    assert desk("auditor", "alarm", "list", token=AUDIT).json == {"items": []}
+    (told,) = desk("auditor", "alarm", "list", token=AUDIT).json["items"]
+    assert (told["rule"], told["severity"]) == (
+        "alarms_weaker",
+        "high",
+    )  # the file that says nothing at night
     desk("collector", "read", one, "--token", token)
-    (alarm,) = desk("auditor", "alarm", "list", token=AUDIT).json["items"]
+    alarm, _ = desk("auditor", "alarm", "list", token=AUDIT).json["items"]
     assert (alarm["rule"], alarm["severity"], alarm["count"]) == ("honey", "high", 1)
     audit = desk.token("auditor", *AUDIT)
     said = desk.said("auditor", "alarm", "list", "--token", audit, "--since", alarm["time"][:10])
@@ -61,11 +65,11 @@ def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     assert "go nowhere" in desk.said("admin", "alarm", "deliver").err
     settings = desk.folder / "vault.toml"
     settings.write_text(settings.read_text("utf-8") + '\n[alarms]\nfile = "a.jsonl"\n', "utf-8")
-    assert desk("admin", "alarm", "deliver").json == {"delivered": {"file": 1}}
+    assert desk("admin", "alarm", "deliver").json == {"delivered": {"file": 2}}
     tested = desk("auditor", "alarm", "test", token=AUDIT).json
     lines = [json.loads(line) for line in (desk.folder / "a.jsonl").read_text("utf-8").splitlines()]
-    assert lines[0] == alarm
-    assert {line["index"] for line in lines[1:]} == {tested["index"]}
+    assert lines[:2] == [told, alarm]
+    assert {line["index"] for line in lines[2:]} == {tested["index"]}
     assert not any(value in str(lines) for value in CANARIES)
     removed = desk("dpo", "alarm", "honey", "remove", one, token=DPO)
     assert removed.json == {"changed": 1}

@@ -159,3 +159,14 @@ def test_weaker_is_said() -> None:
     assert data == ["clear_account: other data counts"]
     assert why(OWN.format("honey", "lookups", 0, "day")) == ["honey: it counts something else"]
     assert why(OWN.format("refusals", "refusals", 3, "10m")) == []
+
+
+def test_weaker_than_before_is_said() -> None:
+    """Held against another file: a rule of one's own that goes counts, one put back to shipped doesn't."""
+    own = merged(OWN.format("mine", "refusals", 3, "10m"))
+    assert list(weaker(merged(), own)) == [("mine", "it is gone")]
+    assert list(weaker(own, merged())) == []
+    strict = merged(OWN.format("refusals", "refusals", 3, "10m"))
+    assert list(weaker(merged(), strict)) == [("refusals", "its limit is 20, not 3")]
+    off = merged(OWN.format("refusals", "refusals", 20, "10m") + "off = true\n")
+    assert list(weaker(merged(), off)) == []

@@ -13,6 +13,7 @@ from hooks import Hook
 from kit import Made, borrowers, canaries, leaks, make_vault
 
 from vault import delivering
+from vault.alarm_rules import WEAKER
 from vault.auditing import Question
 from vault.config import Config, Stores
 from vault.delivering import Deliverer
@@ -24,6 +25,7 @@ OWN = """format = 1
 id = "any_person"
 what = "distinct_subjects"
 limit = {limit}
+entries = ["read", "export", "reserve"]
 window = "day"
 severity = "medium"
 zh = "某"
@@ -228,3 +230,26 @@ def test_whoever_audits_sets_no_trap_and_takes_none_away(tmp_path: Path, role: s
     assert len(room.honey(token)) == 1
     (entry,) = room.ask(token, Question(kind="alarm", after=room.test_alarm(token) - 1))
     assert entry.reason == "test"
+
+
+def test_rules_that_watch_less_are_an_alarm_themselves(tmp_path: Path, hook: Hook) -> None:
+    """A limit raised, or a rule of one's own taken away, is an alarm and is sent; a stricter file isn't."""
+    made = watched(tmp_path, f'webhook = "{hook.url}"')
+
+    def raised() -> list[str]:
+        return [one.rule for one in made.vault.auditing().alarms(made.token("auditor"))]
+
+    assert raised() == []
+    (made.folder / "alarms.toml").write_text(OWN.format(limit=7), "utf-8")
+    made = made.reopened()
+    assert raised() == [WEAKER]
+    (made.folder / "alarms.toml").unlink()
+    made = made.reopened()
+    assert raised() == [WEAKER] * 2
+    (alarm, _) = made.vault.auditing().alarms(made.token("auditor"))
+    assert (alarm.severity, alarm.actor) == ("high", made.vault.config.settings.node)
+    made = made.reopened()
+    assert raised() == [WEAKER] * 2
+    made.vault.auditing().deliver_alarms()
+    made.vault.close()
+    assert {json.loads(body)["rule"] for _, _, body in hook.taken} == {WEAKER}
