@@ -14,7 +14,7 @@ import msgspec
 
 from vault.access.tokens import Credential
 from vault.config import SHANGHAI, today
-from vault.errors import Invalid, NotFound
+from vault.errors import Invalid, NotFound, Unavailable
 from vault.journal import Page
 from vault.ledger.registry import LogFloor, Registry
 from vault.ledger.tiles import WIDTH
@@ -30,7 +30,8 @@ not read (vault/rules/cn-collections.toml, CSL-LOGS-6M)."""
 
 CHUNK: Final = 20_000
 """Rows deleted in one transaction, so that no writer waits long."""
-_HOUR: Final = 3_600_000_000
+TRUSTED: Final = 7 * 86_400_000_000
+"""µs that a node's clock may be beyond the last cosignature when parts of the log are let go."""
 _ACTION: Final = "retention"
 
 
@@ -161,10 +162,12 @@ class Pruning:
 
         Raises:
             Denied: Whoever asks may not, or nobody else said yes to exactly this.
-            Unavailable: Somebody reads an old snapshot of the ledger; run it again.
+            Unavailable: Somebody reads an old snapshot of the ledger; run it again. Or witnesses are in
+                force, and have not seen this week (`clock_ahead`).
         """
         due = self.prunable(entries=entries, as_of=as_of)
         if due.count_bodies or due.count_entries:
+            self._demand_time()
             with self._t.acting(credential, "execute") as (grant, page):
                 self._begin(page, grant, due, request)
         else:  # perhaps a run before this one died between its entry and its end
@@ -175,6 +178,28 @@ class Pruning:
             said = f"log pruned: bodies below {due.bodies}, entries below {due.entries}"
             self._t.journal.log(Happening(kind="erase_done", who=self._t.who(grant), whom=Whom(detail=said)))
         return due
+
+    def _demand_time(self) -> None:
+        """What is due hangs on the node's clock, and what went can't come back.
+
+        So witnesses must have seen it: every one of the newest cosigned checkpoint, so that it takes all of them to lie. Where none are
+        in force, the clock is taken at its word.
+
+        Raises:
+            Unavailable: The clock is more than `TRUSTED` beyond what witnesses have last seen.
+        """
+        t, registry = self._t, self._t.journal.registry()
+        policy = t.watch.policy(registry)
+        if policy is None or not policy.witnesses:
+            return
+        newest = t.watch.newest(registry)
+        seen = min(one.time for one in newest.by) if newest else 0
+        if t.clock() > seen * 1_000_000 + TRUSTED:
+            raise Unavailable(
+                "this node's clock is days beyond what witnesses have last seen: what is due can't be told",
+                code="clock_ahead",
+                remedy="set the clock; cvault log witness run",
+            )
 
     def _begin(self, page: Page, grant: Grant, due: Prunable, request: str | None) -> None:
         self._t.use_approval(page, request, _ACTION, due.about, by=grant.principal, purpose=grant.purpose)

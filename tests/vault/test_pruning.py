@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from kit import Made, borrowers, make_vault
+from witnesskit import running
 
 from vault.auditing import Question
 from vault.config import Stores
-from vault.errors import Denied, Invalid, NotFound, Tampered
+from vault.courier import Http
+from vault.errors import Denied, Invalid, NotFound, Tampered, Unavailable
 from vault.ledger import proof
 from vault.ledger.registry import LogFloor
 from vault.model import Happening, Who, Whom
@@ -72,6 +74,29 @@ def test_nothing_goes_before_its_day(made: Made) -> None:
     assert due.bodies == due.count_bodies > 600
     assert due.entries == due.count_entries == due.bodies // 256 * 256
     assert count(made, "bodies") == count(made, "entries")
+
+
+def test_a_clock_put_ahead_prunes_nothing(made: Made) -> None:
+    """Where witnesses are in force, their newest cosignatures say what year it is."""
+    room, dpo = made.vault.auditing(), made.token("dpo")
+    then = made.clock.now
+    with running("w1.example", clock=lambda: then / 1e6) as (witness,):
+        witness.logs[room.vkey.name] = room.vkey.public
+        room.set_witnesses(made.token("admin"), f"{witness.line}quorum {witness.name}\n")
+        later(made, DAYS + 1)
+        dpo = made.token("dpo")
+        for _ in range(2):
+            assert room.prunable().count_bodies > 600
+            with pytest.raises(Unavailable) as refusal:
+                room.prune(dpo)
+            assert refusal.value.code == "clock_ahead"
+            room.round(Http())  # it is cosigned, and still then
+        assert count(made, "bodies") == count(made, "entries")
+        witness.clock = lambda: made.clock.now / 1e6
+        fill(made, 1)
+        room.round(Http())
+    assert room.prune(dpo).count_bodies > 600
+    assert count(made, "bodies") < 100
 
 
 def test_bodies_go_and_the_log_still_verifies(made: Made) -> None:
