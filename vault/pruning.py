@@ -182,8 +182,8 @@ class Pruning:
     def _demand_time(self) -> None:
         """What is due hangs on the node's clock, and what went can't come back.
 
-        So witnesses must have seen it: every one of the newest cosigned checkpoint, so that it takes all of them to lie. Where none are
-        in force, the clock is taken at its word.
+        So witnesses must have seen it: each one of the newest cosigned checkpoint, so that it takes all of
+        them to lie. Where none are in force, the clock is taken at its word.
 
         Raises:
             Unavailable: The clock is more than `TRUSTED` beyond what witnesses have last seen.
