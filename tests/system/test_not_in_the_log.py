@@ -168,7 +168,7 @@ def test_nobody_but_an_admin_recovers(made: Made) -> None:
     made.vault.close()
     Dba("ledger", f"sqlite:///{made.folder}/ledger.db").run("DELETE FROM bodies WHERE idx=3")
     opened = Vault.open(made.folder, clock=made.clock)
-    stranger = Identity(principal=made.identity.principal, signing=other.identity.signing)
+    stranger = Identity(principal=made.identity.principal, key=other.identity.key)
     for who in (other.identity, stranger):
         with pytest.raises(Denied):
             opened.auditing().recover(who, reason="mine", evidence=made.outside / "e")

@@ -122,3 +122,14 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path, log: Log
     with pytest.raises(Unavailable) as caught:
         export(tmp_path / "file" / "log", log, 600, signed(ENTRIES, 600))
     assert caught.value.remedy
+
+
+def test_a_link_in_a_shared_folder_is_not_written_through(tmp_path: Path, log: Log) -> None:
+    """Whoever may write the folder can't have the export overwrite a file that they may not write."""
+    precious, folder = tmp_path / "precious", tmp_path / "shared"
+    precious.write_text("kept")
+    folder.mkdir()
+    (folder / ".checkpoint.new").symlink_to(precious)
+    export(folder, log, 600, signed(ENTRIES, 600))
+    assert precious.read_text() == "kept"
+    assert not (folder / "checkpoint").is_symlink()
