@@ -176,13 +176,18 @@ class Watch:
                 found = cosignature.cosignatures(f"{note}{row.line}\n", policy.keys)
             except Tampered:
                 continue
-            by += [one for one in found if one.line == row.line and one.witness == row.witness]
+            by += [one for one in found if _fits(one, row)]
         if not by:
             return None
         return Cosigned(size=size, note=note + "".join(f"{one.line}\n" for one in by), by=tuple(by))
 
     def _table(self) -> WitnessTable:
         return self._store.witnessing(self._tenant)
+
+
+def _fits(one: Cosignature, row: CosignatureRow) -> bool:
+    """Whether a line that verifies is the one kept, with a time that can be said."""
+    return one.line == row.line and one.witness == row.witness and one.time <= cosignature.SANE
 
 
 def _by_size(rows: list[CosignatureRow]) -> list[tuple[int, set[str]]]:

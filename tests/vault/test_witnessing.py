@@ -17,7 +17,7 @@ from kit import Made, borrowers, make_vault, reopen, shown
 from witnesskit import WitnessServer, answer, running
 
 from vault.auditing import Auditing, Question
-from vault.config import Config, Stores, settings_text
+from vault.config import Config, Stores, iso, settings_text
 from vault.config import Witness as Limits
 from vault.courier import Http
 from vault.crypto.sign import SigningKey
@@ -220,6 +220,25 @@ def test_a_quorum_takes_as_many_as_it_says(made: Made) -> None:
         assert len(split(room.cosigned(done.size))[1]) == 3
         with pytest.raises(NotFound):
             room.cosigned(done.size - 1)
+
+
+@pytest.mark.parametrize("year", [253_402_300_799, 253_402_300_800, 2**62])
+def test_a_witness_of_another_age_is_not_kept(lite: Made, one: WitnessServer, year: int) -> None:
+    """A time that no calendar has would stop whoever shows it; the last second of 9999 may be shown."""
+    room = configure(lite, one)
+    one.clock = lambda: year
+    done, sane = room.round(HTTP), year == 253_402_300_799
+    assert states(done) == {"w1.example": "cosigned" if sane else "failed garbage"}
+    assert done.witnessed == sane
+    assert len(iso(room.tail().at * 1_000_000)) == 20
+    line = one.cosign(split(room.checkpoint())[0])
+    table = lite.vault.stores.ledger
+    size = lite.vault.tenancy().journal.known[0]
+    key = cosignature.read_key(one.vkey)
+    with table.transaction("main") as tx:
+        tx.checkpoint(size, room.checkpoint())
+        tx.witnessing.put([CosignatureRow("main", size, key.ident, line.strip(), 1)])
+    assert (room.tail().witnessed == size) == sane
 
 
 def test_without_a_quorum_any_witness_counts(lite: Made) -> None:
@@ -471,7 +490,8 @@ def test_a_check_within_the_limit_asks_the_store_nothing(lite: Made, one: Witnes
 
 def test_what_lies_below_the_floor_is_not_asked_about(made: Made, one: WitnessServer) -> None:
     """Once old entries went by rule, a witness that saw none since fails as `pruned`; others go on."""
-    with running("late.example") as (late,):
+    one.clock = lambda: made.clock.now / 1e6  # nothing goes by a year that they don't know
+    with running("late.example", clock=one.clock) as (late,):
         room = configure(made, one, late, quorum="quorum w1.example")
         assert room.round(HTTP).witnessed
         grow(made, 600)

@@ -18,6 +18,8 @@ from vault.model import Word
 
 HEADER: Final = "cosignature/v1"
 LATEST: Final = (1 << 63) - 1
+SANE: Final = 253_402_300_799
+"""The last second of the year 9999 (RFC 3339): of a witness whose clock is beyond it nothing is kept."""
 """The last POSIX second that a cosignature may name."""
 
 _TYPE: Final = b"\x04"

@@ -123,6 +123,8 @@ def _cosigned(body: bytes, note: str, key: WitnessKey) -> Answer:
         return Answer(state="failed", why="garbage")
     if not found:
         return Answer(state="failed", why="no_cosignature")
+    if found[0].time > cosignature.SANE:
+        return Answer(state="failed", why="garbage")
     return Answer(state="cosigned", cosignature=found[0])
 
 
