@@ -38,7 +38,7 @@ DIGEST_SIZE: Final = 32
 CLOCK_TOLERANCE: Final = 2_000_000
 """µs: a node further behind the last entry stops (DESIGN 6, "Clock")."""
 MOST_PASSED: Final = 256
-"""Own checkpoints that others wrote on from, before they are compared with the log: some 5 ms."""
+"""Own checkpoints that others wrote on from, before they are compared with the log: up to 30 ms."""
 PIN_EVERY: Final = 60_000_000
 """µs between two pins while entries are written: what a crash can lose of the pin, never of the log."""
 
@@ -73,6 +73,8 @@ class Journal:
         self._pin_due = 0
         self._clock = clock
         self._known = (0, b"")
+        self._held = self._wrote = (0, b"")
+        """Size and edge that go on from what is pinned for certain; and those that this node wrote last."""
         self._passed: dict[int, bytes] = {}
         """What this node wrote last before others wrote on: not compared with the log since."""
         self._registry: tuple[bytes, Registry] = (b"", Registry())
@@ -109,11 +111,15 @@ class Journal:
         with self._turn:
             with self.store.transaction(self.keys.tenant) as tx:
                 head = self.checked(tx.head())
+                alone = self._held == (head.size, head.edge)
                 page = Page(self, tx, head, self._now(head))
                 yield page
                 new_head, registry = page.write()
                 if self._unsaved is not None:
                     tx.checkpoint(*self._unsaved)
+            self._wrote = new_head.size, new_head.edge
+            if alone:
+                self._held = self._wrote
             self._remember(new_head, registry)
             if self.watcher is not None and page.look is not None:
                 self.watcher.settle(page.look)
@@ -158,8 +164,9 @@ class Journal:
             Tampered: The log doesn't; from now on nothing is read or written here either.
         """
         if self.pins is not None and self._known[0]:
-            self._compared = False
-            self._compare()
+            if self._held != self._wrote or not self._wrote[0]:
+                self._compared = False
+                self._compare()
             self.pins.keep(self._sign(*self._known))
 
     def _sign(self, size: int, root: bytes) -> str:
@@ -225,6 +232,7 @@ class Journal:
                     raise Tampered("the access log was rewritten while open", index=size, remedy=REMEDY)
         for size, _ in passed:
             self._passed.pop(size, None)
+        self._held = head.size, head.edge
         self._compared = True
 
     def demand_number(self, registry: Registry) -> None:
