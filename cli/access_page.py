@@ -40,6 +40,7 @@ def page(review: AccessReview, words: Words) -> bytes:
     parts = [
         f'<!doctype html>\n<html lang="{words.language}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
+        '<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
         "<p>" + "<br>".join(quote(line) for line in words.about(review)) + "</p>",
         f"<h2>{quote(words('findings'))}</h2>",
