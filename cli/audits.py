@@ -70,7 +70,7 @@ def list_(call: Call) -> None:
         call.out.document({"items": [_item(audit) for audit in found]})
         return
     call.out.table(
-        messages.titles("audit", "who", "disclose", "since", "until", "ends", "state", "why"),
+        messages.titles("audit", "who", "disclose", "since", "range_ends", "ends", "state", "why"),
         [
             (
                 a.id, a.principal, a.disclose, _time(a.since), _time(a.until), a.ends,

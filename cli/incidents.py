@@ -174,8 +174,8 @@ def affected(
     actor: Annotated[str, typer.Option("--actor", help="By a principal, by id or name.")] = "",
     node: Annotated[str, typer.Option("--node", help="By a node, by its name.")] = "",
     incident: Annotated[str, typer.Option("--incident", help="For which incident.")] = "",
-    since: Annotated[Text, typer.Option("--from", help="From then on: ISO day or time, UTC.")] = None,
-    until: Annotated[Text, typer.Option("--to", help="And before then.")] = None,
+    since: Annotated[Text, typer.Option("--since", help="ISO day or time, UTC; inclusive.")] = None,
+    until: Annotated[Text, typer.Option("--until", help="ISO day or time, UTC.")] = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the persons as CSV; - is stdout.")
     ] = None,
@@ -185,7 +185,7 @@ def affected(
 
     exporting.demand_place(call, csv)
     breach = Breach(
-        since=_demand(since, "from"), until=_demand(until, "to"), token=prefix, actor=actor, node=node,
+        since=_demand(since, "since"), until=_demand(until, "until"), token=prefix, actor=actor, node=node,
         incident=incident,
     )  # fmt: skip
     with call.open() as vault:

@@ -41,6 +41,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The reply of {authority} over the checkpoint of size {size} is in {file}; above is what it stamps.",
         "{authority} 对大小 {size} 的检查点所出具的回执：{file}；上方为被加盖时间戳的内容。",
     ),
-    "column.why": ("why", "原因"),
+    "column.cause": ("why", "原因"),
     "column.witness": ("witness", "见证方"),
 }

@@ -222,7 +222,7 @@ def check(breach: Breach) -> None:
             remedy="one of --token PREFIX, --actor P, --node N",
         )  # fmt: skip
     if breach.since >= breach.until:
-        raise Invalid("the time ends before it begins", code="invalid_time", field="to", remedy="mend it")
+        raise Invalid("the time ends before it begins", code="invalid_time", field="until", remedy="mend it")
     digits = len(breach.token) >= SHORTEST and not set(breach.token) - set("0123456789abcdef")
     if breach.token and not digits:
         raise Invalid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -15,6 +16,17 @@ from vault.model import REASONS
 
 def _parts(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_no_text_stands_twice_in_the_catalogue() -> None:
+    """A key in two of its files would let one command's word win over another's."""
+    found: dict[str, str] = {}
+    for path in sorted(Path(messages.__file__).parent.glob("messages*.py")):
+        for key in re.findall(r'^    "([\w.-]+)": ', path.read_text("utf-8"), re.MULTILINE):
+            if "." in key:
+                assert key not in found, f"{key}: {path.name} and {found[key]}"
+                found[key] = path.name
+    assert len(found) > 300
 
 
 def test_both_languages_say_the_same_parts() -> None:
