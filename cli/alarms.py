@@ -50,7 +50,11 @@ def list_(
 def _row(one: Alarm, name: str) -> tuple[object, ...]:
     severity = messages.text(f"severity.{one.severity}")
     loud = Loud(severity) if one.severity == "high" else severity
-    return (one.index, one.time, one.rule, loud, name, one.role, one.count, one.limit, one.window)
+    return (one.index, one.time, one.rule, loud, name, one.role, one.count, one.limit, _window(one.window))
+
+
+def _window(name: str) -> str:
+    return messages.text(f"alarm.window.{name}") if name else ""
 
 
 def rules(call: Call) -> None:
@@ -67,7 +71,7 @@ def rules(call: Call) -> None:
         [
             (
                 rule.id, rule.zh if zh else rule.en, rule.limit,
-                messages.text("off") if rule.off else rule.window,
+                messages.text("off") if rule.off else _window(rule.window),
                 messages.text(f"severity.{rule.severity}"), rule.mark, rule.source,
             )
             for rule in found.rules
@@ -106,7 +110,9 @@ def test(call: Call) -> int:
         done = room.deliver_alarms()
     if call.out.json:
         call.out.document({"index": index, "delivered": done})
-    call.out.note("alarm.tested", index=index, targets=", ".join(done) or "–")
+    call.out.note("alarm.tested", index=index, targets=", ".join(done) or messages.text("alarm.nobody"))
+    if not done:
+        call.out.note("alarm.nowhere")
     return _PARTIAL if min(done.values(), default=0) < 0 else 0
 
 

@@ -122,8 +122,8 @@ def _clock(one: Running) -> dict[str, Any]:
     return {
         "clock": c.id, "due": None if one.due is None else iso(one.due),
         "reported": None if one.reported is None else iso(one.reported), "reference": one.reference,
-        "overdue": one.overdue, "at_once": c.at_once, "to_zh": c.to_zh, "to_en": c.to_en, "when": c.when,
-        "mark": c.mark, "name": c.name, "article": c.article, "source": c.source,
+        "overdue": one.overdue, "at_once": c.at_once, "to_zh": c.to_zh, "to_en": c.to_en,
+        "when": c.when, "when_zh": c.when_zh, "mark": c.mark, "name": c.name, "article": c.article, "source": c.source,
     }  # fmt: skip
 
 
@@ -136,10 +136,16 @@ def _show(call: Call, said: dict[str, Any]) -> None:
     title = f"{said['incident']} {said['noticed']} {state}: {said['reason']}"
     rows = [
         (one["clock"], _state(one), one["to_zh"] if zh else one["to_en"], one["mark"],
-         f"{one['name']} {one['article']}", one["when"])
+         _basis(one), one["when_zh"] if zh else one["when"])
         for one in said["clocks"]
     ]  # fmt: skip
     call.out.table(messages.titles("clock", "due", "to", "mark", "rests_on", "binds"), rows, title=title)
+
+
+def _basis(one: dict[str, Any]) -> str:
+    """What a clock rests on; that its article isn't known is said in the reader's language."""
+    article = one["article"] if one["article"][:1].isdigit() else messages.text("clock.article")
+    return f"{one['name']} {article}"
 
 
 def _state(one: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the rooms are imported by the commands that need them, so t
     from collections.abc import Iterator
 
     from vault.auditing import Line
+    from vault.vault import Vault
 
 OUTCOMES: Final = ("ok", "denied", "not_found", "failed")
 View = Literal["clear", "masked"] | None
@@ -94,7 +95,16 @@ def list_(
         if all_ or form.shape not in {"json", "table"}:
             show(call, form, lines)
         else:
-            _whole(call, list(lines), limit, newest=newest)
+            _whole(call, found := list(lines), limit, newest=newest)
+            if actor is not None and not found and not _known(vault, call.tenant, actor):
+                call.out.note("ask.nobody")
+
+
+def _known(vault: Vault, tenant: str, actor: str) -> bool:
+    """Whether a principal has this id or name: of a misspelt one, nothing found says nothing."""
+    from vault.ledger.registry import Principal
+
+    return any(actor in {p.id, p.name} for p in vault.tenancy(tenant).journal.recent().all(Principal))
 
 
 def _whole(call: Call, lines: list[Line], limit: int, *, newest: bool) -> None:

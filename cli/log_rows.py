@@ -87,20 +87,20 @@ def write(call: Call, form: Form, names: Sequence[str], rows: Iterable[T], cells
     """
     with ExitStack() as closing:
         put: Callable[[bytes], object] = _stdout
-        if form.csv not in {None, STDOUT}:
+        if form.csv is not None and form.csv != STDOUT:
             put = closing.enter_context(private(form.csv)).write
-        writer: Callable[[Sequence[T], bool], object] = {
+        writers: dict[str, Callable[[Sequence[T], bool], object]] = {
             "json": _json,
             "jsonl": _jsonl,
             "csv": lambda page, first: put(_csv(page, names, cells, first=first, bom=form.bom)),
             "table": lambda page, _: call.out.table(messages.titles(*names), [cells(row) for row in page]),
-        }[form.shape]
-        count = _paged(rows, writer, empty=form.shape != "jsonl")
+        }
+        count = _paged(rows, writers[form.shape], empty=form.shape != "jsonl")
     if form.shape == "json":
         typer.echo(b'],"after":null}')
     if form.csv is not None and call.out.json:
         call.out.document({"file": str(form.csv.absolute()), "rows": count})
-    elif form.csv not in {None, STDOUT}:
+    elif form.csv is not None and form.csv != STDOUT:
         call.out.note("ask.written", rows=count, file=form.csv)
     return count
 

@@ -12,6 +12,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
         "There may be older ones: a higher --limit, or --all",
         "可能还有更早的：请增大 --limit，或用 --all",
     ),
+    "ask.nobody": (
+        "No principal has this id or name: cvault principal list",
+        "没有此编号或名称的主体：cvault principal list",
+    ),
     "ask.none": ("No entry fits.", "没有符合条件的留痕。"),
     "ask.written": ("{rows} rows in {file}", "已写入 {rows} 行：{file}"),
     "ask.off": (

@@ -41,7 +41,7 @@ class Clock(Word, forbid_unknown_fields=True, rename={"since": "from"}):
         since: `noticed` or `closed` ("from" in the file): what it runs from.
         hours, working_days, at_once: How long; Monday to Friday are working days here.
         to_zh, to_en: Who is told.
-        when: Whom it binds, and from what size of an incident.
+        when, when_zh: Whom it binds, and from what size of an incident.
         name, article, status, source, checked: What it rests on, and how sure that is.
     """
 
@@ -50,6 +50,7 @@ class Clock(Word, forbid_unknown_fields=True, rename={"since": "from"}):
     to_zh: str
     to_en: str
     when: str
+    when_zh: str
     name: str
     article: str
     status: Literal["verified", "secondary"]

@@ -111,6 +111,8 @@ def test_a_table_names_fields_by_view_and_breaks_between_words(asked: Run) -> No
     assert "MASKED: " in shown
     assert "T0" not in shown.splitlines()[3]
     assert "No entry fits." in asked("log", "list", "--node", "n2").err
+    assert "No principal has this" in asked("log", "list", "--actor", "misspelt").err
+    assert "No principal has this" not in asked("log", "list", "--actor", "first principal").err
 
 
 def test_no_cell_runs_in_a_spreadsheet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
