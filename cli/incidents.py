@@ -123,7 +123,8 @@ def _clock(one: Running) -> dict[str, Any]:
         "clock": c.id, "due": None if one.due is None else iso(one.due),
         "reported": None if one.reported is None else iso(one.reported), "reference": one.reference,
         "overdue": one.overdue, "at_once": c.at_once, "to_zh": c.to_zh, "to_en": c.to_en,
-        "when": c.when, "when_zh": c.when_zh, "mark": c.mark, "name": c.name, "article": c.article, "source": c.source,
+        "when": c.when, "when_zh": c.when_zh, "mark": c.mark, "name": c.name, "article": c.article,
+        "source": c.source,
     }  # fmt: skip
 
 

@@ -102,5 +102,15 @@ def test_hints_name_commands_and_options_that_exist() -> None:
 
 def test_translated_codes_exist() -> None:
     """Every translated code is one that an error can have."""
+    sources = [
+        path.read_text("utf-8")
+        for part in ("vault", "cli")
+        for path in (Path(messages.__file__).parent.parent / part).rglob("*.py")
+        if path.name != "messages_codes.py"
+    ]
     known = {*REASONS, "not_found", "integrity", "unavailable"}
-    assert messages._CODES.keys() <= known
+    known |= {code for text in sources for code in re.findall(r'code="([a-z_]+)"', text)}
+    for text in sources:
+        options = re.findall(r'parsing\.[a-z_]+\([^"()]*"([a-z_]+)"\)|_demand\([a-z]+, "([a-z]+)"', text)
+        known |= {f"invalid_{name}" for found in options for name in found if name}
+    assert known >= messages.CODES.keys()
