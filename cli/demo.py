@@ -160,7 +160,8 @@ def _play(stage: Stage) -> Summary:
         vault=str(stage.folder), seed=stage.seed, borrowers=sum(stage.counts.values()), borrower=records[0],
         case=case, exports={tenant: str(path) for tenant, path in exports.items()}, imports=imported,
         views=views, denied=denied, worked=worked, log_lines=lines, receipt=receipt, entries=entries,
-        outside=given, forged=receipt, caught=caught, purged=purged, restored=restored, seconds=stage.story.seconds,
+        outside=given, forged=receipt, caught=caught, purged=purged, restored=restored,
+        seconds=stage.story.seconds,
     )  # fmt: skip
 
 
