@@ -45,6 +45,8 @@ def list_(
         return
     shown = ("index", "time", "rule", "severity", "who", "role", "count", "limit", "window")
     call.out.table(messages.titles(*shown), [_row(one, names[one.actor]) for one in found])
+    if not found:
+        call.out.note("ask.none")
 
 
 def _row(one: Alarm, name: str) -> tuple[object, ...]:

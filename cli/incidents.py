@@ -67,6 +67,8 @@ def list_(call: Call) -> None:
         return
     for one in said:
         _show(call, one)
+    if not said:
+        call.out.note("incident.none")
 
 
 def report(

@@ -108,6 +108,20 @@ def vkey(call: Call) -> None:
         typer.echo(key)
 
 
+def _demand_export(call: Call, directory: Path) -> None:
+    """Demand a folder that is new, empty or an export: elsewhere tiles would lie among other files.
+
+    Raises:
+        Invalid: It is none of these; the vault's own folder least of all, which then travels with its keys.
+    """
+    remedy = "name a folder: a new one, or an earlier export's"
+    call.demand_folder(directory, "directory", remedy)
+    there = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    if "vault.toml" in there or (there and not there & {"checkpoint", "tile"}):
+        message = f"{directory} holds something else than an export"
+        raise Invalid(message, code="invalid_file", field="directory", remedy=remedy)
+
+
 def export(
     call: Call,
     directory: Annotated[
@@ -139,7 +153,7 @@ def export(
     from vault.auditing import Wanted
     from vault.ledger.powers import DISCLOSURES
 
-    call.demand_folder(directory, "directory", "name a folder: a new one, or an earlier export's")
+    _demand_export(call, directory)
     wanted = Wanted(
         audit=audit,
         disclose=parsing.one_of(disclose, DISCLOSURES, "disclose"),

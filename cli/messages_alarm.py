@@ -40,6 +40,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已添加 {count} 条：任何查看都会触发告警",
     ),
     "honey.remove": ("{count} taken off the list", "已移除 {count} 条"),
+    "incident.none": ("No incident is on record.", "没有登记的安全事件。"),
     "incident.opened": (
         "{incident} is open. The clocks count; whether a duty binds you is for you to say.",
         "事件 {incident} 已登记。时限仅供提示，是否适用请自行判断。",

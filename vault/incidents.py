@@ -143,7 +143,12 @@ class Incidents:
         words = demand_reason(reason)
         with protecting(self._t, credential) as (grant, page):
             if noticed > page.now:
-                raise Invalid("noticed in the future", code="invalid_time", field="noticed", remedy="mend it")
+                raise Invalid(
+                    "noticed in the future",
+                    code="invalid_time",
+                    field="noticed",
+                    remedy="times are UTC unless they have an offset: 2026-03-01T17:00+08:00",
+                )
             row = Incident(
                 id=f"i-{token_bytes(8).hex()}", noticed=noticed, opened=page.now, by=grant.principal,
                 reason=words,
