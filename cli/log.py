@@ -22,6 +22,7 @@ from cli import (
 from cli.context import Call, command
 from cli.log_recover import recover
 from cli.log_rows import Text
+from cli.messages import text
 from cli.output import Output
 from vault.errors import Invalid
 
@@ -72,10 +73,8 @@ def verify(
     if out.json:
         out.document(msgspec.structs.asdict(found) | {"tallied": tallied})
     else:
-        out.table(
-            ("size", "root", "signed", "first", "last"),
-            [(found.size, found.root, found.signed, found.first, found.last)],
-        )
+        shown = ("size", "root", "signed", "first", "last")
+        out.table(("", ""), [(text(f"verify.{name}"), getattr(found, name)) for name in shown])
     out.note("log.verified", size=found.size, signed=found.signed)
     if tallied:
         out.note("ask.tallied", entries=tallied)

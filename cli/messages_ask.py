@@ -7,6 +7,11 @@ from typing import Final
 from cli import messages_powers
 
 TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
+    "verify.size": ("entries", "条目数"),
+    "verify.root": ("root", "根哈希"),
+    "verify.signed": ("signed checkpoints", "签名检查点"),
+    "verify.first": ("first", "最早"),
+    "verify.last": ("last", "最晚"),
     "ask.counting": ("Counting new entries", "统计新增留痕"),
     "log.more_newest": (
         "There may be older ones: a higher --limit, or --all",
