@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 _LOADS_NOTHING: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = (
-    "@page{size:A4;margin:15mm}body{font:14px/1.5 system-ui,sans-serif;max-width:78em;margin:2em auto;padding:0 1em;color:#111}"
+    "@page{size:A4;margin:15mm}"
+    "body{font:14px/1.5 system-ui,sans-serif;max-width:78em;margin:2em auto;padding:0 1em;color:#111}"
     "table{border-collapse:collapse;width:100%;margin:.5em 0}"
     "td,th{border:1px solid #999;padding:.25em .5em;text-align:left;vertical-align:top}"
     "td{overflow-wrap:anywhere}"
     "code,small{color:#444}small{display:block}.error{font-weight:bold}.wanting{text-decoration:underline}"
     ".sign td{height:2.6em}th{background:#eee}"
-    "@media print{body{margin:0;max-width:none;font-size:10px}tr,.sign{break-inside:avoid}h2,h2+p{break-after:avoid}"
+    "@media print{body{margin:0;max-width:none;font-size:10px}tr{break-inside:avoid}"
+    ".sign{break-inside:avoid}h2,h2+p{break-after:avoid}"
     "thead{display:table-header-group}}"
 )
 _TITLES: Final = (
