@@ -69,7 +69,7 @@ HINTED = (
     "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
     "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
     "attestation_expired", "delegation_denied", "case_closed", "consent_withdrawn", "region_denied",
-    "contact_state", "contact_refused", "quiet_hours", "call_cap", "attempt_cap",
+    "contact_state", "contact_refused", "quiet_hours", "call_cap", "attempt_cap", "integrity",
 )  # fmt: skip
 
 
