@@ -134,7 +134,9 @@ def honey(
     with call.open() as vault:
         room = vault.auditing(call.tenant)
         if action == "list":
-            _list_honey(call, room.honey(call.credential(vault, "auditor", "audit")))
+            rows = room.honey(call.credential(vault, "auditor", "audit"))
+            t = vault.tenancy(call.tenant)
+            _list_honey(call, rows, {row.by: t.name_of(t.journal.recent(), row.by) for row in rows})
             return
         credential = call.credential(vault, "dpo", "security")
         change = room.add_honey if action == "add" else room.remove_honey
@@ -144,12 +146,12 @@ def honey(
     call.out.note(f"honey.{action}", count=count)
 
 
-def _list_honey(call: Call, rows: list[Any]) -> None:
+def _list_honey(call: Call, rows: list[Any], names: dict[str, str]) -> None:
     from vault.config import iso
 
     items = [{"handle": row.id, "added": iso(row.added), "by": row.by} for row in rows]
     if call.out.json:
         call.out.document({"items": items})
     else:
-        table = [tuple(item.values()) for item in items]
+        table = [(item["handle"], item["added"], names[item["by"]]) for item in items]
         call.out.table(messages.titles("handle", "added", "by"), table)

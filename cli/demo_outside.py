@@ -75,7 +75,7 @@ def outside(stage: Stage, borrower: str, receipt: int) -> Outside:
 def _alarm(stage: Stage) -> tuple[str, int]:
     """Put a borrower on the list of those nobody should open, and open them: the alarm's rule and entry."""
     auditing, honey = stage.vault.auditing(MAIN), f"borrower:{_bystander(stage)}"
-    auditing.add_honey(stage.token(MAIN, "auditor"), [honey])
+    auditing.add_honey(stage.token(MAIN, "dpo"), [honey])
     stage.vault.reading(MAIN).read(stage.token(MAIN, "collector"), [honey], fields=("name",))
     raised = [one for one in auditing.alarms(stage.token(MAIN, "auditor")) if one.rule == "honey"]
     demand(len(raised) == 1, "a look at such a record raises one alarm")
