@@ -49,7 +49,7 @@ def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     assert added.json == {"changed": 1}
     assert len(desk("auditor", "alarm", "honey", "list", token=AUDIT).json["items"]) == 1
     listed = desk.said("auditor", "alarm", "honey", "list", "--token", desk.token("auditor", *AUDIT)).out
-    assert "auditor" in listed
+    assert "│ dpo │" in listed
     token = desk.token("collector", "collector", "negotiation")
     desk("collector", "read", two, "--token", token)
     assert desk("auditor", "alarm", "list", token=AUDIT).json == {"items": []}
