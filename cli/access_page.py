@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LOADS_NOTHING: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = (
+    "@page{size:A4;margin:15mm}"
     "body{font:14px/1.5 system-ui,sans-serif;max-width:78em;margin:2em auto;padding:0 1em;color:#111}"
     "table{border-collapse:collapse;width:100%;margin:.5em 0}"
     "td,th{border:1px solid #999;padding:.25em .5em;text-align:left;vertical-align:top}"
@@ -22,6 +23,7 @@ _STYLE: Final = (
     "code,small{color:#444}small{display:block}.error{font-weight:bold}.wanting{text-decoration:underline}"
     ".sign td{height:2.6em}th{background:#eee}"
     "@media print{body{margin:0;max-width:none;font-size:10px}tr{break-inside:avoid}"
+    ".sign{break-inside:avoid}h2,h2+p{break-after:avoid}"
     "thead{display:table-header-group}}"
 )
 _TITLES: Final = (
@@ -40,6 +42,7 @@ def page(review: AccessReview, words: Words) -> bytes:
     parts = [
         f'<!doctype html>\n<html lang="{words.language}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
+        '<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
         "<p>" + "<br>".join(quote(line) for line in words.about(review)) + "</p>",
         f"<h2>{quote(words('findings'))}</h2>",

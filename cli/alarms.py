@@ -45,12 +45,18 @@ def list_(
         return
     shown = ("index", "time", "rule", "severity", "who", "role", "count", "limit", "window")
     call.out.table(messages.titles(*shown), [_row(one, names[one.actor]) for one in found])
+    if not found:
+        call.out.note("ask.none")
 
 
 def _row(one: Alarm, name: str) -> tuple[object, ...]:
     severity = messages.text(f"severity.{one.severity}")
     loud = Loud(severity) if one.severity == "high" else severity
-    return (one.index, one.time, one.rule, loud, name, one.role, one.count, one.limit, one.window)
+    return (one.index, one.time, one.rule, loud, name, one.role, one.count, one.limit, _window(one.window))
+
+
+def _window(name: str) -> str:
+    return messages.text(f"alarm.window.{name}") if name else ""
 
 
 def rules(call: Call) -> None:
@@ -67,7 +73,7 @@ def rules(call: Call) -> None:
         [
             (
                 rule.id, rule.zh if zh else rule.en, rule.limit,
-                messages.text("off") if rule.off else rule.window,
+                messages.text("off") if rule.off else _window(rule.window),
                 messages.text(f"severity.{rule.severity}"), rule.mark, rule.source,
             )
             for rule in found.rules
@@ -106,7 +112,9 @@ def test(call: Call) -> int:
         done = room.deliver_alarms()
     if call.out.json:
         call.out.document({"index": index, "delivered": done})
-    call.out.note("alarm.tested", index=index, targets=", ".join(done) or "–")
+    call.out.note("alarm.tested", index=index, targets=", ".join(done) or messages.text("alarm.nobody"))
+    if not done:
+        call.out.note("alarm.nowhere")
     return _PARTIAL if min(done.values(), default=0) < 0 else 0
 
 
@@ -126,7 +134,9 @@ def honey(
     with call.open() as vault:
         room = vault.auditing(call.tenant)
         if action == "list":
-            _list_honey(call, room.honey(call.credential(vault, "auditor", "audit")))
+            rows = room.honey(call.credential(vault, "auditor", "audit"))
+            t = vault.tenancy(call.tenant)
+            _list_honey(call, rows, {row.by: t.name_of(t.journal.recent(), row.by) for row in rows})
             return
         credential = call.credential(vault, "dpo", "security")
         change = room.add_honey if action == "add" else room.remove_honey
@@ -136,12 +146,12 @@ def honey(
     call.out.note(f"honey.{action}", count=count)
 
 
-def _list_honey(call: Call, rows: list[Any]) -> None:
+def _list_honey(call: Call, rows: list[Any], names: dict[str, str]) -> None:
     from vault.config import iso
 
     items = [{"handle": row.id, "added": iso(row.added), "by": row.by} for row in rows]
     if call.out.json:
         call.out.document({"items": items})
     else:
-        table = [tuple(item.values()) for item in items]
+        table = [(item["handle"], item["added"], names[item["by"]]) for item in items]
         call.out.table(messages.titles("handle", "added", "by"), table)

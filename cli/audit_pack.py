@@ -202,6 +202,7 @@ def _page(about: dict[str, str], rows: list[tuple[Item, list[str]]], digest: str
     parts = [
         f'<!doctype html>\n<html lang="{"zh" if messages.chinese() else "en"}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
+        '<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
         f"<p>{quote(about['origin'])}<br>{quote(about['made'])}<br><small>index.json {digest}</small></p>",
         f"<p>{quote(say('pack.about'))}<br>{quote(say('pack.check'))}</p><table><thead><tr>",

@@ -65,15 +65,17 @@ def list_(call: Call) -> None:
     """List every audit: whose, over what, until when."""
     with call.open() as vault:
         found = vault.auditing(call.tenant).audits(call.identity(vault))
-        today = vault.tenancy(call.tenant).today().isoformat()
+        t = vault.tenancy(call.tenant)
+        today, registry = t.today().isoformat(), t.journal.recent()
+        names = {a.principal: t.name_of(registry, a.principal) for a in found}
     if call.out.json:
         call.out.document({"items": [_item(audit) for audit in found]})
         return
     call.out.table(
-        messages.titles("audit", "who", "disclose", "since", "until", "ends", "state", "why"),
+        messages.titles("audit", "who", "disclose", "since", "range_ends", "ends", "state", "why"),
         [
             (
-                a.id, a.principal, a.disclose, _time(a.since), _time(a.until), a.ends,
+                a.id, names[a.principal], a.disclose, _time(a.since), _time(a.until), a.ends,
                 messages.text(f"audit.state.{_state(a, today)}"), a.reason,
             )
             for a in found

@@ -1,9 +1,9 @@
 """`cvault demo`: the vault's main work from beginning to end, on made-up borrowers, in some seconds.
 
 An agency's vault with two creditors. One is served: import, five roles, a refusal, a case that closes, the
-log, a forgery that is caught. The other's contract has ended: its records are purged, and stay gone when an
-old backup comes back. Everything goes through the vault's own rooms with tokens of separate people; what it
-leaves is a vault to learn in.
+log, what outsiders can check of it, a forgery that is caught. The other's contract has ended: its records are
+purged, and stay gone when an old backup comes back. Everything goes through the vault's own rooms with tokens
+of separate people; what it leaves is a vault to learn in.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cli import demo_acts as acts
 from cli import demo_cases, messages
 from cli import demo_purge as purge
 from cli.demo_cases import Worked
+from cli.demo_outside import Outside, outside
 from cli.demo_purge import Purged, Restored
 from cli.demo_stage import ENDED, Stage, copy_database
 from cli.demo_story import NO_TERMINAL_WIDTH, Story
@@ -52,6 +53,7 @@ class Summary(Word):
         worked: How the case was read while it was open, and what the read after its closing was told.
         log_lines: Entries about that borrower. receipt: Index of the entry whose receipt was checked.
         entries: Entries of the log that was verified.
+        outside: What people outside were given, and what another program found of it.
         forged, caught: The index altered in a copy of the log, and the one that verification named.
         purged: What the purge of the ended tenant did. restored: What an old backup gave back after it.
     """
@@ -69,6 +71,7 @@ class Summary(Word):
     log_lines: int
     receipt: int
     entries: int
+    outside: Outside
     forged: int
     caught: int
     purged: Purged
@@ -147,6 +150,7 @@ def _play(stage: Stage) -> Summary:
     worked = demo_cases.case_closed(stage)
     lines, receipt = acts.access_log(stage, records[0])
     entries = acts.verification(stage)
+    given = outside(stage, records[0], receipt)
     caught = acts.forgery(stage, receipt)
     backup = stage.extras / "records-before-purge.db"
     copy_database(stage.folder / "records.db", backup)
@@ -156,7 +160,8 @@ def _play(stage: Stage) -> Summary:
         vault=str(stage.folder), seed=stage.seed, borrowers=sum(stage.counts.values()), borrower=records[0],
         case=case, exports={tenant: str(path) for tenant, path in exports.items()}, imports=imported,
         views=views, denied=denied, worked=worked, log_lines=lines, receipt=receipt, entries=entries,
-        forged=receipt, caught=caught, purged=purged, restored=restored, seconds=stage.story.seconds,
+        outside=given, forged=receipt, caught=caught, purged=purged, restored=restored,
+        seconds=stage.story.seconds,
     )  # fmt: skip
 
 
@@ -174,6 +179,13 @@ def _what_next(story: Story, summary: Summary) -> None:
     story.command(f"{base} log list", "who did what", "谁做了什么")
     story.command(f"{base} log verify", "the log is whole", "日志完好")
     story.command(f"{forged} log verify", "the forged copy: exit code 5", "被篡改的副本: 退出码 5")
+    story.command(
+        f"{program()}-verify report {shlex.quote(summary.outside.report)}"
+        f" --tree {shlex.quote(summary.outside.tree)} --vkey {shlex.quote(summary.vault + '/log.vkey')}",
+        "the borrower's report, checked offline",
+        "离线核验借款人的报告",
+    )
+    story.command(f"{base} log summary --out month.html", "this month of the log, on a page", "本月日志摘要")
     plain = base.removesuffix(" --sandbox")
     story.command(
         f"{plain} --tenant {ENDED} retention verify {shlex.quote(summary.purged.certificate)}"

@@ -67,6 +67,8 @@ def list_(call: Call) -> None:
         return
     for one in said:
         _show(call, one)
+    if not said:
+        call.out.note("incident.none")
 
 
 def report(
@@ -122,8 +124,9 @@ def _clock(one: Running) -> dict[str, Any]:
     return {
         "clock": c.id, "due": None if one.due is None else iso(one.due),
         "reported": None if one.reported is None else iso(one.reported), "reference": one.reference,
-        "overdue": one.overdue, "at_once": c.at_once, "to_zh": c.to_zh, "to_en": c.to_en, "when": c.when,
-        "mark": c.mark, "name": c.name, "article": c.article, "source": c.source,
+        "overdue": one.overdue, "at_once": c.at_once, "to_zh": c.to_zh, "to_en": c.to_en,
+        "when": c.when, "when_zh": c.when_zh, "mark": c.mark, "name": c.name, "article": c.article,
+        "source": c.source,
     }  # fmt: skip
 
 
@@ -136,10 +139,16 @@ def _show(call: Call, said: dict[str, Any]) -> None:
     title = f"{said['incident']} {said['noticed']} {state}: {said['reason']}"
     rows = [
         (one["clock"], _state(one), one["to_zh"] if zh else one["to_en"], one["mark"],
-         f"{one['name']} {one['article']}", one["when"])
+         _basis(one), one["when_zh"] if zh else one["when"])
         for one in said["clocks"]
     ]  # fmt: skip
     call.out.table(messages.titles("clock", "due", "to", "mark", "rests_on", "binds"), rows, title=title)
+
+
+def _basis(one: dict[str, Any]) -> str:
+    """What a clock rests on; that its article isn't known is said in the reader's language."""
+    article = one["article"] if one["article"][:1].isdigit() else messages.text("clock.article")
+    return f"{one['name']} {article}"
 
 
 def _state(one: dict[str, Any]) -> str:
@@ -174,8 +183,8 @@ def affected(
     actor: Annotated[str, typer.Option("--actor", help="By a principal, by id or name.")] = "",
     node: Annotated[str, typer.Option("--node", help="By a node, by its name.")] = "",
     incident: Annotated[str, typer.Option("--incident", help="For which incident.")] = "",
-    since: Annotated[Text, typer.Option("--from", help="From then on: ISO day or time, UTC.")] = None,
-    until: Annotated[Text, typer.Option("--to", help="And before then.")] = None,
+    since: Annotated[Text, typer.Option("--since", help="ISO day or time, UTC; inclusive.")] = None,
+    until: Annotated[Text, typer.Option("--until", help="ISO day or time, UTC.")] = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the persons as CSV; - is stdout.")
     ] = None,
@@ -185,7 +194,7 @@ def affected(
 
     exporting.demand_place(call, csv)
     breach = Breach(
-        since=_demand(since, "from"), until=_demand(until, "to"), token=prefix, actor=actor, node=node,
+        since=_demand(since, "since"), until=_demand(until, "until"), token=prefix, actor=actor, node=node,
         incident=incident,
     )  # fmt: skip
     with call.open() as vault:

@@ -22,6 +22,7 @@ from cli import (
 from cli.context import Call, command
 from cli.log_recover import recover
 from cli.log_rows import Text
+from cli.messages import text
 from cli.output import Output
 from vault.errors import Invalid
 
@@ -72,10 +73,8 @@ def verify(
     if out.json:
         out.document(msgspec.structs.asdict(found) | {"tallied": tallied})
     else:
-        out.table(
-            ("size", "root", "signed", "first", "last"),
-            [(found.size, found.root, found.signed, found.first, found.last)],
-        )
+        shown = ("size", "root", "signed", "first", "last")
+        out.table(("", ""), [(text(f"verify.{name}"), getattr(found, name)) for name in shown])
     out.note("log.verified", size=found.size, signed=found.signed)
     if tallied:
         out.note("ask.tallied", entries=tallied)
@@ -106,6 +105,20 @@ def vkey(call: Call) -> None:
         call.out.document({"vkey": key})
     else:
         typer.echo(key)
+
+
+def _demand_export(call: Call, directory: Path) -> None:
+    """Demand a folder that is new, empty or an export: elsewhere tiles would lie among other files.
+
+    Raises:
+        Invalid: It is none of these; the vault's own folder least of all, which then travels with its keys.
+    """
+    remedy = "name a folder: a new one, or an earlier export's"
+    call.demand_folder(directory, "directory", remedy)
+    there = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    if "vault.toml" in there or (there and not there & {"checkpoint", "tile"}):
+        message = f"{directory} holds something else than an export"
+        raise Invalid(message, code="invalid_file", field="directory", remedy=remedy)
 
 
 def export(
@@ -139,7 +152,7 @@ def export(
     from vault.auditing import Wanted
     from vault.ledger.powers import DISCLOSURES
 
-    call.demand_folder(directory, "directory", "name a folder: a new one, or an earlier export's")
+    _demand_export(call, directory)
     wanted = Wanted(
         audit=audit,
         disclose=parsing.one_of(disclose, DISCLOSURES, "disclose"),

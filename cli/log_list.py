@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
-from cli import log_rows, messages, parsing
+from cli import log_rows, parsing
 from cli.context import Call, command
-from cli.log_rows import Bom, Csv, Jsonl, Since, Text, Until
+from cli.log_rows import Bom, Csv, Form, Jsonl, Since, Text, Until
 from cli.options import LARGEST
 from vault.errors import Invalid
 from vault.model import ENTRY_KINDS, PURPOSES, REASONS, ROLES
@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # the rooms are imported by the commands that need them, so t
     from collections.abc import Iterator
 
     from vault.auditing import Line
+    from vault.vault import Vault
 
 OUTCOMES: Final = ("ok", "denied", "not_found", "failed")
 View = Literal["clear", "masked"] | None
 VIEWS: Final = ("clear", "masked")
-_SHOWN: Final = (
-    "index", "time", "kind", "actor_name", "role", "purpose", "about", "record", "fields", "outcome",
-    "reason",
-)  # fmt: skip
+_SHOWN: Final = ("index", "time", "kind", "actor_name", "for", "about", "fields", "outcome")
+_FEW: Final = 4
+"""Fields of a view that a table names; `--json` and `--csv` name all."""
 COLUMNS: Final = (
     "index", "time", "kind", "actor", "actor_name", "role", "purpose", "case", "subject", "record", "about",
     "fields", "outcome", "reason", "policy", "token", "detail",
@@ -71,14 +71,14 @@ def list_(
         int | None, typer.Option("--after", min=0, max=LARGEST, help="Only behind this index.")
     ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
-    csv: Csv = False,
+    csv: Csv = None,
     jsonl: Jsonl = False,
     bom: Bom = False,
 ) -> None:
     """Ask the log who saw whose data, when and why. The question is an entry too."""
     from vault.auditing import Question
 
-    shape = log_rows.form(call, csv=csv, jsonl=jsonl, bom=bom)
+    form = log_rows.form(call, csv=csv, jsonl=jsonl, bom=bom)
     if ref is not None:
         (subject,) = parsing.refs([ref])
     question = Question(
@@ -92,10 +92,19 @@ def list_(
     )  # fmt: skip
     with call.open() as vault:
         lines = vault.auditing(call.tenant).stream(call.credential(vault, "auditor", "audit"), question)
-        if all_ or shape not in {"json", "table"}:
-            show(call, shape, lines, bom=bom)
+        if all_ or form.shape not in {"json", "table"}:
+            show(call, form, lines)
         else:
-            _whole(call, list(lines), limit, newest=newest)
+            _whole(call, found := list(lines), limit, newest=newest)
+            if actor is not None and not found and not _known(vault, call.tenant, actor):
+                call.out.note("ask.nobody")
+
+
+def _known(vault: Vault, tenant: str, actor: str) -> bool:
+    """Whether a principal has this id or name: of a misspelt one, nothing found says nothing."""
+    from vault.ledger.registry import Principal
+
+    return any(actor in {p.id, p.name} for p in vault.tenancy(tenant).journal.recent().all(Principal))
 
 
 def _whole(call: Call, lines: list[Line], limit: int, *, newest: bool) -> None:
@@ -103,9 +112,9 @@ def _whole(call: Call, lines: list[Line], limit: int, *, newest: bool) -> None:
     if call.out.json:
         call.out.document({"items": lines, "after": lines[-1].index if len(lines) == limit else None})
         return
-    if len(lines) == limit and not newest:
-        call.out.note("log.more", after=lines[-1].index)
-    call.out.table(messages.titles(*_SHOWN), [cells(line, _SHOWN) for line in lines])
+    show(call, log_rows.TABLE, iter(lines))
+    if len(lines) == limit:
+        call.out.note("log.more_newest" if newest else "log.more", after=lines[-1].index)
 
 
 def cells(line: Line, names: tuple[str, ...]) -> tuple[object, ...]:
@@ -113,10 +122,39 @@ def cells(line: Line, names: tuple[str, ...]) -> tuple[object, ...]:
     return tuple(_fields(line.fields) if name == "fields" else getattr(line, name) for name in names)
 
 
-def show(call: Call, shape: str, lines: Iterator[Line], *, bom: bool = False) -> int:
+def show(call: Call, form: Form, lines: Iterator[Line]) -> int:
     """Write lines as `log list` does; how many."""
-    names = _SHOWN if shape == "table" else COLUMNS
-    return log_rows.write(call, shape, names, lines, lambda line: cells(line, names), bom=bom)
+    if form.shape == "table":
+        count = log_rows.write(call, form, _SHOWN, lines, _brief)
+        if not count:
+            call.out.note("ask.none")
+        return count
+    return log_rows.write(call, form, COLUMNS, lines, lambda line: cells(line, COLUMNS))
+
+
+def _brief(line: Line) -> tuple[object, ...]:
+    """A line as people read it: fewer columns, each breaking between words."""
+    return (
+        line.index, line.time.replace("T", " ").removesuffix("Z"), line.kind, line.actor_name,
+        _joined(line.role, line.purpose), _joined(line.about, line.record), _views(line.fields),
+        _joined(line.outcome, line.reason),
+    )  # fmt: skip
+
+
+def _joined(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _views(shown: dict[str, str]) -> str:
+    """What was shown by view, CLEAR first; `+3` for those left out."""
+    found: dict[str, list[str]] = {"CLEAR": [], "MASKED": []}
+    for name, view in shown.items():
+        found.setdefault(view.upper(), []).append(name)
+    return "; ".join(
+        f"{view}: {', '.join(names[:_FEW])}" + (f" +{len(names) - _FEW}" if len(names) > _FEW else "")
+        for view, names in found.items()
+        if names
+    )
 
 
 def _fields(shown: dict[str, str]) -> str:

@@ -29,20 +29,20 @@ def looked_up(
     field: Annotated[str, typer.Option("--field", help="The field; the value comes on stdin.")],
     since: Since = None,
     until: Until = None,
-    csv: Csv = False,
+    csv: Csv = None,
     bom: Bom = False,
 ) -> None:
     """Tell who looked a value up, on which days, how often, and whether anybody was found; an entry."""
-    shape = log_rows.form(call, csv=csv, bom=bom)
+    form = log_rows.form(call, csv=csv, bom=bom)
     value = value_on_stdin(call)
     with call.open() as vault:
         found = vault.auditing(call.tenant).looked_up(
             call.credential(vault, "auditor", "audit"), field, value, **log_rows.bounds(since, until)
         )
-    names = ("name", "day", "times", "hit", "first", "last", "entries")
+    names = ("name", "day", "times", "hit", "first", "last", "indices")
     log_rows.write(
-        call, shape, names, found,
-        lambda line: (*(getattr(line, n) for n in names[:-1]), " ".join(map(str, line.entries))), bom=bom,
+        call, form, names, found,
+        lambda line: (*(getattr(line, n) for n in names[:-1]), " ".join(map(str, line.entries))),
     )  # fmt: skip
     if found:
         call.out.note("ask.looked", days=len({o.day for o in found}), people=len({o.actor for o in found}))
@@ -55,11 +55,11 @@ def refusals(
     by: Annotated[str, typer.Option("--by", help="reason, actor or role.")] = "reason",
     since: Since = None,
     until: Until = None,
-    csv: Csv = False,
+    csv: Csv = None,
     bom: Bom = False,
 ) -> None:
     """Count what was refused or failed, by reason, actor or role; an entry."""
-    shape = log_rows.form(call, csv=csv, bom=bom)
+    form = log_rows.form(call, csv=csv, bom=bom)
     chosen: Any = parsing.one_of(by, _REFUSED_BY, "by")
     with call.open() as vault, call.out.progress(messages.text("ask.counting")) as bar:
         found = vault.auditing(call.tenant).refusals(
@@ -67,7 +67,7 @@ def refusals(
             **log_rows.bounds(since, until),
         )  # fmt: skip
     names = (by, "outcome", "count") if by != "actor" else ("actor_name", "actor", "outcome", "count")
-    log_rows.write(call, shape, names, found, lambda one: _counted(one, by, one.outcome, one.count), bom=bom)
+    log_rows.write(call, form, names, found, lambda one: _counted(one, by, one.outcome, one.count))
 
 
 def top(
@@ -78,11 +78,11 @@ def top(
     ] = False,
     since: Since = None,
     until: Until = None,
-    csv: Csv = False,
+    csv: Csv = None,
     bom: Bom = False,
 ) -> None:
     """Count reads, the most first, by actor, role or purpose; an entry."""
-    shape = log_rows.form(call, csv=csv, bom=bom)
+    form = log_rows.form(call, csv=csv, bom=bom)
     chosen: Any = parsing.one_of(by, _BY, "by")
     with call.open() as vault, call.out.progress(messages.text("ask.counting")) as bar:
         found = vault.auditing(call.tenant).top(
@@ -92,30 +92,29 @@ def top(
     names = (*((by,) if by != "actor" else ("actor_name", "actor")), "reads")
     more = ("people", "unknown") if distinct else ()
     log_rows.write(
-        call, shape, (*names, *more), found,
-        lambda one: _counted(one, by, one.count, *(getattr(one, name) for name in more)), bom=bom,
+        call, form, (*names, *more), found,
+        lambda one: _counted(one, by, one.count, *(getattr(one, name) for name in more)),
     )  # fmt: skip
 
 
 def off_hours(
-    call: Call, since: Since = None, until: Until = None, csv: Csv = False, bom: Bom = False
+    call: Call, since: Since = None, until: Until = None, csv: Csv = None, bom: Bom = False
 ) -> None:
     """Count reads from 22:00 to 08:00 and on weekends (Asia/Shanghai), by actor and hour; an entry."""
-    shape = log_rows.form(call, csv=csv, bom=bom)
+    form = log_rows.form(call, csv=csv, bom=bom)
     with call.open() as vault, call.out.progress(messages.text("ask.counting")) as bar:
         found = vault.auditing(call.tenant).off_hours(
             call.credential(vault, "auditor", "audit"), progress=bar, **log_rows.bounds(since, until)
         )
-    if shape == "json":
+    if form.shape == "json":
         call.out.document(found)
         return
     log_rows.write(
-        call, shape, ("actor_name", "actor", "sort", "hour", "weekend", "reads"), found.lines,
+        call, form, ("actor_name", "actor", "sort", "hour", "weekend", "reads"), found.lines,
         lambda line: (
             line.name, line.actor, _sort(line.sort), f"{line.hour:02}:00",
             messages.text("yes") if line.weekend else "", line.count,
         ),
-        bom=bom,
     )  # fmt: skip
     off = found.night + found.weekend
     share = f"{off / found.reads:.1%}" if found.reads else "0%"
@@ -128,17 +127,17 @@ def no_case(
     call: Call,
     since: Since = None,
     until: Until = None,
-    csv: Csv = False,
+    csv: Csv = None,
     jsonl: Jsonl = False,
     bom: Bom = False,
 ) -> None:
     """List reads of people without an open case, as marked when they were written; an entry."""
-    shape = log_rows.form(call, csv=csv, jsonl=jsonl, bom=bom)
+    form = log_rows.form(call, csv=csv, jsonl=jsonl, bom=bom)
     with call.open() as vault:
         lines = vault.auditing(call.tenant).no_case(
             call.credential(vault, "auditor", "audit"), **log_rows.bounds(since, until)
         )
-        if not log_list.show(call, shape, lines, bom=bom):
+        if not log_list.show(call, form, lines):
             call.out.note("ask.unmarked")
 
 

@@ -79,9 +79,14 @@ def _say(out: Output, found: Found) -> None:
     ]
     out.table(("", ""), rows, title=messages.text("recover.title", origin=found.origin))
     out.table(
-        messages.titles("check", "holds", "at", "why"),
+        messages.titles("check", "holds", "fault", "why"),
         [
-            (check.name, messages.text("yes") if check.ok else Alarm("✗"), check.index, check.message)
+            (
+                check.name,
+                messages.text("yes") if check.ok else Alarm(messages.text("no")),
+                check.index,
+                check.message,
+            )
             for check in found.checks
         ],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from cli.messages_codes import CODES
 from cli.messages_pack import TEXTS
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
@@ -288,38 +289,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = TEXTS | {
     "none": ("none", "无"),
 }
 
-_CODES: Final = {
-    "not_found": "在可及范围内没有此记录",
-    "integrity": "存储内容并非保险库所写：请停止操作并保留证据",
-    "log_unavailable": "访问日志无法写入，未放出任何数据；请重试",
-    "unavailable": "存储或密钥服务暂不可用，未放出任何数据；请重试",
-    "token_expired": "令牌已过期",
-    "token_revoked": "令牌已吊销，或主体已停用",
-    "token_invalid": "令牌或主体无效",
-    "uses_spent": "令牌的使用次数已用完",
-    "role_denied": "角色不允许此操作",
-    "purpose_denied": "目的与角色不符，或令牌未限定案件",
-    "field_denied": "不允许使用此字段",
-    "audience_denied": "此节点不提供该服务",
-    "restricted": "记录已封存",
-    "approval_required": "需要另一人批准",
-    "lookup_cap": "当日可查询的不同值已达上限",
-    "contract_ended": "委托合同已终止",
-    "previously_erased": "此前已删除",
-    "case_closed": "案件已关闭",
-    "consent_withdrawn": "个人已撤回同意",
-    "contact_state": "当事人的当前状态不允许此操作",
-    "contact_refused": "当事人已拒绝联系",
-    "region_denied": "所在地区不允许此操作",
-    "quiet_hours": "当前时段不允许此操作",
-    "call_cap": "当日有效通话次数已达上限",
-    "attempt_cap": "该号码当日拨打次数已达上限",
-    "delegation_denied": "不得转授",
-    "attestation_expired": "保密承诺或培训未登记，或已过期",
-}
-"""Error codes in Chinese; for any other code the English message is shown."""
-
-
 _FAULTS: Final = {
     "invalid_required": ("必填项为空", "请补填"),
     "invalid_digits": (
@@ -370,7 +339,7 @@ def text(key: str, **parts: object) -> str:
 
 def of_code(code: str, message: str) -> str:
     """An error's sentence; where the locale is Chinese and the catalogue knows the code, Chinese first."""
-    known = _CODES.get(code) if chinese() else None
+    known = CODES.get(code) if chinese() else None
     return f"{known}（{message}）" if known else message
 
 

@@ -7,7 +7,22 @@ from typing import Final
 from cli import messages_powers
 
 TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
+    "verify.size": ("entries", "条目数"),
+    "verify.root": ("root", "根哈希"),
+    "verify.signed": ("signed checkpoints", "签名检查点"),
+    "verify.first": ("first", "最早"),
+    "verify.last": ("last", "最晚"),
     "ask.counting": ("Counting new entries", "统计新增留痕"),
+    "log.more_newest": (
+        "There may be older ones: a higher --limit, or --all",
+        "可能还有更早的：请增大 --limit，或用 --all",
+    ),
+    "ask.nobody": (
+        "No principal has this id or name: cvault principal list",
+        "没有此编号或名称的主体：cvault principal list",
+    ),
+    "ask.none": ("No entry fits.", "没有符合条件的留痕。"),
+    "ask.written": ("{rows} rows in {file}", "已写入 {rows} 行：{file}"),
     "ask.off": (
         "{off} of {reads} reads ({share}) outside working hours: {night} at night, {weekend} on weekends.",
         "共 {reads} 次读取，其中非工作时段 {off} 次（{share}）：夜间 {night} 次，周末 {weekend} 次。",
@@ -31,14 +46,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = messages_powers.TEXTS | {
         "{month} isn't over: this says what was so when it was made.",
         "{month} 尚未结束，摘要仅反映生成时的情况。",
     ),
-    "column.about": ("about", "对象种类"),
+    "column.about": ("about", "对象"),
     "column.actor": ("actor id", "主体编号"),
     "column.actor_name": ("actor", "操作人"),
     "column.case": ("case", "案件"),
     "column.count": ("count", "次数"),
     "column.day": ("day", "日期"),
     "column.detail": ("detail", "详情"),
-    "column.entries": ("entries", "留痕序号"),
+    "column.for": ("role, purpose", "角色、目的"),
+    "column.indices": ("entries", "留痕序号"),
     "column.fields": ("fields", "字段"),
     "column.first": ("first", "首次"),
     "column.hit": ("hit", "查到次数"),

@@ -10,7 +10,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = messages_prune.TEXTS | {
     "column.audit": ("audit", "审计"),
     "column.disclose": ("discloses", "披露范围"),
     "column.ends": ("ends", "截止日"),
-    "column.until": ("until", "结束时间"),
+    "column.range_ends": ("until", "结束时间"),
     "audit.state.running": ("running", "进行中"),
     "audit.state.ended": ("ended", "已结束"),
     "audit.state.closed": ("closed", "已关闭"),

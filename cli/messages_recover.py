@@ -9,7 +9,11 @@ from cli import messages_ask
 TEXTS: Final[dict[str, tuple[str, str]]] = messages_ask.TEXTS | {
     "column.check": ("check", "检查项"),
     "column.holds": ("holds", "是否通过"),
-    "column.at": ("first fault at", "首个异常序号"),
+    "column.fault": ("first fault at", "首个异常序号"),
+    "hint.integrity": (
+        "stop, and keep what is there as evidence: docs/recover.md; cvault doctor",
+        "请停止操作，原样保留证据：docs/recover.md；cvault doctor",
+    ),
     "recover.title": ("access log {origin}", "访问日志 {origin}"),
     "recover.entries": ("entries", "条目数"),
     "recover.last": ("last written", "最后写入时间"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
-    "column.entries": ("entries", "条数"),
+    "column.entries": ("entries", "条目数"),
     "column.pruned": ("pruned", "已按期删除"),
     "column.without_subject": ("about nobody", "不涉及个人"),
     "column.explained": ("explained", "已对应"),

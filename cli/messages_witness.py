@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "witness.count": ("witnesses", "见证方"),
+    "witness.quorum": ("quorum", "所需联署"),
+    "witness.size": ("witnessed up to", "已见证条数"),
+    "witness.tail.title": ("unwitnessed tail", "尚未见证"),
     "witness.tail": ("{entries} entries, {seconds} seconds", "{entries} 条，{seconds} 秒"),
     "witness.none": (
         "none: nobody outside could show that the log was rewritten",
@@ -16,7 +20,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "witness.round": (
         "Checkpoint of size {size}: {cosigned} of {asked} witnesses cosigned; witnessed: {witnessed}",
-        "检查点（大小 {size}）：{asked} 个见证方中 {cosigned} 个已联署；是否达到法定数：{witnessed}",
+        "检查点（大小 {size}）：{asked} 个见证方中 {cosigned} 个已联署；是否达到所需联署：{witnessed}",
     ),
     "witness.skipped": (
         "Nothing has happened since size {size}, which is witnessed.",
@@ -41,6 +45,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The reply of {authority} over the checkpoint of size {size} is in {file}; above is what it stamps.",
         "{authority} 对大小 {size} 的检查点所出具的回执：{file}；上方为被加盖时间戳的内容。",
     ),
-    "column.why": ("why", "原因"),
+    "column.cause": ("why", "原因"),
     "column.witness": ("witness", "见证方"),
 }

@@ -147,7 +147,9 @@ def instant(text: str | None, field: str) -> int | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise _bad(field, "not a time", "write 2026-03-01 or 2026-03-01T08:00:00Z") from None
+        raise _bad(
+            field, "not a time", "write 2026-03-01, or 2026-03-01T16:00+08:00; UTC without an offset"
+        ) from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     return int(found.timestamp()) * _MICROSECONDS
 

@@ -77,6 +77,9 @@ _STYLE: Final = (
     "body{font:15px/1.6 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;width:100%;margin:.5em 0}"
     "td,th{border:1px solid #bbb;padding:.3em .6em;text-align:left;vertical-align:top}"
+    "td,th{overflow-wrap:anywhere}th:first-child,td:first-child{min-width:5em}"
+    "@page{size:A4;margin:15mm}@media print{body{margin:0;max-width:none;font-size:10px}"
+    "tr{break-inside:avoid}h2{break-after:avoid}thead{display:table-header-group}}"
 )
 
 
@@ -229,6 +232,7 @@ def _html(rows: Sequence[PurposeRow], page: Page) -> str:
     parts = [
         f'<!doctype html>\n<html lang="{page.language}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
+        '<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
         "<p>" + "<br>".join(quote(line) for line in _legend(page)) + "</p>",
     ]

@@ -42,6 +42,7 @@ def sample(
 ) -> None:
     """Draw entries to review by a signed checkpoint: nobody chose them, and anybody can draw them again."""
     from cli.log_list import show
+    from cli.log_rows import TABLE
 
     column = parsing.one_of(stratify, STRATA, "stratify")
     path = None if sheet is None else call.claim(sheet, force=force)
@@ -71,7 +72,7 @@ def sample(
         }
         call.out.document(parts | ({} if path is None else {"sheet": str(path)}))
         return
-    show(call, "table", iter(drawn.lines))
+    show(call, TABLE, iter(drawn.lines))
     call.out.note("sample.drawn", count=len(drawn.lines), size=drawn.size)
     call.out.note(
         "sample.cosigned" if len(drawn.signers) > 1 else "sample.alone", signers=", ".join(drawn.signers)

@@ -20,8 +20,9 @@ _STYLE: Final = (
     "h1{font-size:1.5em}h2{font-size:1.1em;margin:1.4em 0 .3em}"
     "table{border-collapse:collapse;width:100%;margin:.3em 0}"
     "td,th{border:1px solid #999;padding:.15em .5em;text-align:left;overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right}svg{width:100%;height:auto}section{break-inside:avoid}"
+    "td.n,th.n{text-align:right;white-space:nowrap}svg{width:100%;height:auto}section{break-inside:avoid}"
     "code{overflow-wrap:anywhere}.sign{border-top:1px solid #000;margin-top:4em;padding-top:.3em}"
+    "@media screen and (max-width:44em){.chart{overflow-x:auto}.chart svg{width:720px}}"
     "@media print{body{margin:0;padding:0;max-width:none;font-size:11px}}"
 )
 FIGURES: Final = ("request", "approve", "export", "erase_begin", "erase_done", "hold")
@@ -34,6 +35,7 @@ def page(found: Summary) -> bytes:
     parts = [
         f'<!doctype html>\n<html lang="{language()}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_LOADS_NOTHING}">',
+        '<meta name="viewport" content="width=device-width">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>",
         *_head(found),
         *_section(word("figures"), _pairs(figures(found))),
@@ -116,12 +118,17 @@ def _days(found: Summary) -> str:
     bars = [Bar(day.day[8:].lstrip("0"), day.reads, day.clear) for day in found.days]
     top = max(found.days, key=lambda day: day.reads)
     said = word("days.said", total=found.reads, days=len(bars), day=top.day, most=top.reads)
-    return svg.columns("days", word("days"), said, bars) + f"\n<p>{html.escape(said)}</p>"
+    return _scrolled(svg.columns("days", word("days"), said, bars)) + f"\n<p>{html.escape(said)}</p>"
 
 
 def _chart(key: str, bars: Sequence[Bar]) -> str:
     said = word("chart.said", count=len(bars), word=bars[0].label, most=bars[0].number)
-    return svg.rows(key, word(key), said, bars)
+    return _scrolled(svg.rows(key, word(key), said, bars))
+
+
+def _scrolled(drawing: str) -> str:
+    """A chart that is moved sideways on a telephone: shrunk to its width, nobody could read it."""
+    return f'<div class="chart" tabindex="0">{drawing}</div>'
 
 
 def _shares(key: str, shares: Sequence[Share]) -> list[str]:

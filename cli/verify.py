@@ -784,14 +784,26 @@ def report(options: argparse.Namespace, notes: list[str]) -> Found:
         "made": said.said["made"],
     }
     if options.tree:
-        return Walk(options.tree, trust, options.minimum).run(notes, said.visit, said.point) | found
+        walk = Walk(options.tree, trust, options.minimum)
+        size = walk.point.size
+        shorter = f"shorter than the report's log of {said.point.size} entries: an older export, or cut short"
+        demand(said.point.size <= size or said.point.origin != walk.point.origin, shorter, size)
+        return walk.run(notes, said.visit, said.point) | found
     if said.pruned:
         notes.append("by the report, earlier accesses are pruned from the log")
     notes.append("no --tree: whether an access was left out isn't checked")
     return told(said.point) | found
 
 
-HELP = {"--minimum": "the log's retention let entries before this index go; without it, none may be missing"}
+HELP = {
+    "dir": "an exported log: the folder with `checkpoint` and `tile/`",
+    "file": "what is checked",
+    "pinned": "a pin's three lines, or a whole checkpoint, kept from an earlier time",
+    "--entry": "the entry's stub, where the receipt doesn't bring it along",
+    "--tree": "an exported log, no older than the report: was an access left out?",
+    "--key": "the audit's key file, where the bodies are sealed",
+    "--minimum": "the log's retention let entries before this index go; without it, none may be missing",
+}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -823,7 +835,7 @@ def readable(name: str, value: object) -> str:
     if isinstance(value, dict):
         value = ", ".join(
             f"{one} {readable('at' if name == 'cosigned' else '', value[one])}" for one in value
-        )
+        ) or ("nobody else" if name == "cosigned" else "")
     elif name in ("first", "last", "time", "made", "at") and value:
         seconds = int(str(value)) // (1 if name == "at" else 10**6)
         value = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if 0 <= seconds < 1 << 36 else value

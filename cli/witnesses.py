@@ -173,7 +173,7 @@ def _report(call: Call, done: Round) -> None:
         return
     if done.outcomes:
         rows = [(one.name, one.state, one.why) for one in done.outcomes]
-        call.out.table(messages.titles("witness", "state", "why"), rows)
+        call.out.table(messages.titles("witness", "state", "cause"), rows)
     _tell(call, done)
 
 

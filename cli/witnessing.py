@@ -43,10 +43,10 @@ def _beyond(entries: int, seconds: int, t: Tenancy) -> bool:
 def rows(witness: dict[str, Any]) -> Iterator[tuple[object, object]]:
     """The same for people."""
     tail = messages.text("witness.tail", entries=witness["tail"], seconds=witness["seconds"])
-    yield "witnesses", witness["witnesses"] or messages.text("witness.none")
-    yield "quorum", witness["quorum"] or "–"
-    yield "witnessed", witness["witnessed"]
-    yield "unwitnessed tail", Alarm(tail) if witness["alarm"] else tail
+    yield messages.text("witness.count"), witness["witnesses"] or messages.text("witness.none")
+    yield messages.text("witness.quorum"), witness["quorum"] or "–"
+    yield messages.text("witness.size"), witness["witnessed"]
+    yield messages.text("witness.tail.title"), Alarm(tail) if witness["alarm"] else tail
 
 
 def problems(vault: Vault, t: Tenancy) -> Iterator[tuple[str, str, str]]:

@@ -219,10 +219,15 @@ def check(breach: Breach) -> None:
     if len(named) != 1:
         raise Invalid(
             "name a token, a principal or a node", code="invalid_breach", field="token",
-            remedy="one of --token PREFIX, --actor P, --node N",
+            remedy="one of --token-prefix HEX, --actor P, --node N",
         )  # fmt: skip
     if breach.since >= breach.until:
-        raise Invalid("the time ends before it begins", code="invalid_time", field="to", remedy="mend it")
+        raise Invalid(
+            "the time ends before it begins",
+            code="invalid_time",
+            field="until",
+            remedy="give --since before --until; UTC unless they have an offset",
+        )
     digits = len(breach.token) >= SHORTEST and not set(breach.token) - set("0123456789abcdef")
     if breach.token and not digits:
         raise Invalid(

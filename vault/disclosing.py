@@ -20,6 +20,7 @@ from vault.crypto.ids import new_id
 from vault.errors import Denied, Invalid, Tampered
 from vault.identifying import Identifying, demand_reason
 from vault.identity import Identity
+from vault.inquiring import principal_of
 from vault.journal import Page
 from vault.ledger import opened, stub
 from vault.ledger.powers import DISCLOSURES
@@ -75,14 +76,14 @@ class Audits(Identifying):
 
         Args:
             identity: Who opens it: an admin or DPO, who hand out powers.
-            principal: Whose audit it is.
+            principal: Whose audit it is, by id or by name.
             scope: What it covers.
             reason: Why, in a few words without personal data.
 
         Raises:
             Denied: For oneself, sandbox excepted.
             NotFound: No such principal.
-            Invalid: The principal is disabled, or scope or reason can't be taken.
+            Invalid: The principal is disabled, several have the name, or scope or reason can't be taken.
         """
         why, ends = demand_reason(reason), iso_day(scope.ends, "ends")
         until = midnight(ends) if scope.until is None else scope.until
@@ -95,6 +96,7 @@ class Audits(Identifying):
                     field="ends",
                     remedy="a day from today on",
                 )
+            principal = principal_of(principal, page.registry)
             self._demand_other(page, identity, principal)
             audit = Audit(
                 id=new_id("au"),

@@ -41,7 +41,7 @@ class Clock(Word, forbid_unknown_fields=True, rename={"since": "from"}):
         since: `noticed` or `closed` ("from" in the file): what it runs from.
         hours, working_days, at_once: How long; Monday to Friday are working days here.
         to_zh, to_en: Who is told.
-        when: Whom it binds, and from what size of an incident.
+        when, when_zh: Whom it binds, and from what size of an incident.
         name, article, status, source, checked: What it rests on, and how sure that is.
     """
 
@@ -50,6 +50,7 @@ class Clock(Word, forbid_unknown_fields=True, rename={"since": "from"}):
     to_zh: str
     to_en: str
     when: str
+    when_zh: str
     name: str
     article: str
     status: Literal["verified", "secondary"]
@@ -142,7 +143,12 @@ class Incidents:
         words = demand_reason(reason)
         with protecting(self._t, credential) as (grant, page):
             if noticed > page.now:
-                raise Invalid("noticed in the future", code="invalid_time", field="noticed", remedy="mend it")
+                raise Invalid(
+                    "noticed in the future",
+                    code="invalid_time",
+                    field="noticed",
+                    remedy="times are UTC unless they have an offset: 2026-03-01T17:00+08:00",
+                )
             row = Incident(
                 id=f"i-{token_bytes(8).hex()}", noticed=noticed, opened=page.now, by=grant.principal,
                 reason=words,

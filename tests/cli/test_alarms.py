@@ -48,6 +48,8 @@ def test_honey_raises_an_alarm_that_is_listed_and_sent(desk: Desk) -> None:
     added = desk("dpo", "alarm", "honey", "add", one, token=DPO)
     assert added.json == {"changed": 1}
     assert len(desk("auditor", "alarm", "honey", "list", token=AUDIT).json["items"]) == 1
+    listed = desk.said("auditor", "alarm", "honey", "list", "--token", desk.token("auditor", *AUDIT)).out
+    assert "│ dpo │" in listed
     token = desk.token("collector", "collector", "negotiation")
     desk("collector", "read", two, "--token", token)
     (told,) = desk("auditor", "alarm", "list", token=AUDIT).json["items"]

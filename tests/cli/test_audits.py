@@ -63,6 +63,9 @@ def test_whose_audit_it_is(desk: Desk, tmp_path: Path) -> None:
     assert desk("dpo", "audit", "open", "--for", mine, *more).error["code"] == "role_denied"
     assert desk("collector", "audit", "open", "--for", mine, *more).error["code"] == "role_denied"
     assert desk("dpo", "audit", "open", "--for", "p-nobody", *more).code == 4
+    named = desk("dpo", "audit", "open", "--for", "auditor", *more).json
+    assert named["principal"] == desk.person("auditor")["principal"]
+    assert "auditor" in desk.said("dpo", "audit", "list").out
     token = ("dpo", "security")
     taken = desk("dpo", "audit", "key", opened(desk), "--out", tmp_path / "k", token=token)
     assert (taken.code, taken.error["code"]) == (3, "role_denied")

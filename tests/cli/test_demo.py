@@ -68,6 +68,17 @@ def test_closed_case_is_read_no_more(told: tuple[demo.Summary, str]) -> None:
     assert "The log has both: read ok, deny case_closed." in told[1]
 
 
+def test_outsiders_have_what_they_need(summary: demo.Summary) -> None:
+    """Pin, export, report and receipt are there, another program checked them, and an alarm was raised."""
+    given = summary.outside
+    assert given.verified == ("extends", "proof", "report")
+    assert Path(given.pin).read_text("utf-8").splitlines()[1] == str(given.pinned)
+    assert (Path(given.tree) / "checkpoint").is_file()
+    assert b"cvault-proof" in Path(given.report).read_bytes()
+    assert given.accesses > summary.log_lines
+    assert (given.rule, given.alarm > given.pinned) == ("honey", True)
+
+
 def test_forgery_was_caught_where_it_was_made(summary: demo.Summary) -> None:
     """Verification names the altered entry; the log of the demo itself is whole."""
     assert summary.caught == summary.forged == summary.receipt
@@ -96,9 +107,9 @@ def test_certificate_is_good_for_the_public_key(summary: demo.Summary) -> None:
 
 
 def test_story_tells_every_chapter(told: tuple[demo.Summary, str]) -> None:
-    """Ten chapters, each timed, the masked name but not what the importer refused."""
+    """Eleven chapters, each timed, the masked name but not what the importer refused."""
     summary, story = told
-    assert [f"\n{n}. " in story for n in range(1, len(summary.seconds) + 1)] == [True] * 10
+    assert [f"\n{n}. " in story for n in range(1, len(summary.seconds) + 1)] == [True] * 11
     assert "field_denied" in story
     assert f"cvault --vault {summary.vault} --sandbox read {summary.borrower}" in story
 

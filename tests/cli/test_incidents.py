@@ -57,7 +57,7 @@ def test_clocks_run_and_are_loud(desk: Desk) -> None:
 def test_whom_it_touched(desk: Desk) -> None:
     """As JSON, table and CSV: persons, records and fields, no values; the question is an entry."""
     ids, ident = desk.borrowers(), opened(desk, 1)
-    span = ("--from", ago(1), "--to", ago(-1))
+    span = ("--since", ago(1), "--until", ago(-1))
     asked = ("incident", "affected", "--actor", "collector", "--incident", ident, *span)
     found = desk("auditor", *asked, token=AUDIT).json
     assert (found["summary"]["persons"], found["summary"]["unidentifiable"]) == (2, 0)
@@ -86,7 +86,7 @@ def test_what_is_asked_must_make_sense(desk: Desk) -> None:
     assert desk("dpo", "incident", "close", "i-none", "--reason", "x", token=DPO).code == 4
     report = ("incident", "report", opened(desk), "--reference", "x", "--clock")
     assert desk("dpo", *report, "CAC-9H", token=DPO).error["code"] == "invalid_clock"
-    affected = ("incident", "affected", "--from", ago(1))
-    assert desk("auditor", *affected, token=AUDIT).error["field"] == "to"
-    assert desk("auditor", *affected, "--to", ago(0), token=AUDIT).error["code"] == "invalid_breach"
-    assert desk("dpo", *affected, "--to", ago(0), "--node", "n1", token=DPO).code == 3
+    affected = ("incident", "affected", "--since", ago(1))
+    assert desk("auditor", *affected, token=AUDIT).error["field"] == "until"
+    assert desk("auditor", *affected, "--until", ago(0), token=AUDIT).error["code"] == "invalid_breach"
+    assert desk("dpo", *affected, "--until", ago(0), "--node", "n1", token=DPO).code == 3

@@ -124,6 +124,19 @@ def test_an_export_is_brought_up_to_date(cv: Run, tmp_path: Path) -> None:
     assert (tmp_path / "tiles" / "notes.txt").read_text() == "mine"
 
 
+def test_an_export_goes_to_no_folder_of_something_else(cv: Run, sandbox: Path, tmp_path: Path) -> None:
+    """The vault's own folder, or one with other files, is refused before anything is logged."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine", "utf-8")
+    size = len(cv("log", "list", "--json").json["items"])
+    for folder in (sandbox, tmp_path / "other"):
+        assert cv("log", "export", folder, "--json").error["field"] == "directory"
+    assert not (sandbox / "tile").exists()
+    assert len(cv("log", "list", "--json").json["items"]) == size + 2
+    (tmp_path / "empty").mkdir()
+    assert cv("log", "export", tmp_path / "empty").code == 0
+
+
 @pytest.mark.parametrize("below", ["", "tiles"])
 def test_an_export_needs_a_folder(cv: Run, sandbox: Path, tmp_path: Path, below: str) -> None:
     """A file where the folder goes is 2, is left as it is, and no entry claims an export."""

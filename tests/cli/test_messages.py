@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -15,6 +16,17 @@ from vault.model import REASONS
 
 def _parts(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_no_text_stands_twice_in_the_catalogue() -> None:
+    """A key in two of its files would let one command's word win over another's."""
+    found: dict[str, str] = {}
+    for path in sorted(Path(messages.__file__).parent.glob("messages*.py")):
+        for key in re.findall(r'^    "([\w.-]+)": ', path.read_text("utf-8"), re.MULTILINE):
+            if "." in key:
+                assert key not in found, f"{key}: {path.name} and {found[key]}"
+                found[key] = path.name
+    assert len(found) > 300
 
 
 def test_both_languages_say_the_same_parts() -> None:
@@ -57,7 +69,7 @@ HINTED = (
     "contract_ended", "field_denied", "role_denied", "restricted", "lookup_cap", "uses_spent",
     "token_expired", "token_revoked", "audience_denied", "purpose_denied", "approval_required", "not_found",
     "attestation_expired", "delegation_denied", "case_closed", "consent_withdrawn", "region_denied",
-    "contact_state", "contact_refused", "quiet_hours", "call_cap", "attempt_cap",
+    "contact_state", "contact_refused", "quiet_hours", "call_cap", "attempt_cap", "integrity",
 )  # fmt: skip
 
 
@@ -90,5 +102,15 @@ def test_hints_name_commands_and_options_that_exist() -> None:
 
 def test_translated_codes_exist() -> None:
     """Every translated code is one that an error can have."""
+    sources = [
+        path.read_text("utf-8")
+        for part in ("vault", "cli")
+        for path in (Path(messages.__file__).parent.parent / part).rglob("*.py")
+        if path.name != "messages_codes.py"
+    ]
     known = {*REASONS, "not_found", "integrity", "unavailable"}
-    assert messages._CODES.keys() <= known
+    known |= {code for text in sources for code in re.findall(r'code="([a-z_]+)"', text)}
+    for text in sources:
+        options = re.findall(r'parsing\.[a-z_]+\([^"()]*"([a-z_]+)"\)|_demand\([a-z]+, "([a-z]+)"', text)
+        known |= {f"invalid_{name}" for found in options for name in found if name}
+    assert known >= messages.CODES.keys()

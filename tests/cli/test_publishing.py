@@ -48,7 +48,7 @@ def test_the_register_is_one_page_that_loads_nothing(
     tags.feed(page)
     allowed = "html head meta title style body h1 h2 p br table tr th td"
     assert set(tags.tags) <= set(allowed.split())
-    assert tags.attributes <= {"lang", "charset", "http-equiv", "content", "id"}
+    assert tags.attributes <= {"lang", "charset", "http-equiv", "name", "content", "id"}
     assert "://" not in page
     assert f'lang="{lang}"' in page
     assert page.count("<h2") == 17

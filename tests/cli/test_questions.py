@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from commands import CANARIES, PHONE, Ran, Run, run
 
-from cli import log_rows
+from cli import log_list, log_rows
 from cli.context import Call
+from cli.exporting import STDOUT
+from cli.log_rows import Form
 
 QUESTIONS = ("refusals", "top", "off-hours", "no-case")
 
@@ -43,7 +45,7 @@ def test_a_list_without_limit_comes_in_every_form(asked: Run) -> None:
     assert document["after"] is None
     count = len(document["items"])
     lines = [json.loads(line) for line in asked("log", "list", "--all", "--jsonl").out.splitlines()]
-    rows = table(asked("log", "list", "--all", "--csv"))
+    rows = table(asked("log", "list", "--all", "--csv", "-"))
     assert lines[:count] == document["items"]
     assert (len(lines), len(rows)) == (count + 2, count + 4)  # each question is an entry, and so is its token
     assert [row["index"] for row in rows] == [str(n) for n in range(count + 4)]
@@ -74,25 +76,50 @@ def test_the_new_filters(asked: Run) -> None:
 def test_only_one_form_goes_to_stdout(asked: Run) -> None:
     """Two are a usage error, before anything is asked and logged."""
     size = len(asked("log", "list", "--all", "--jsonl").out.splitlines())
-    for wrong in (("--csv", "--jsonl"), ("--json", "--csv"), ("--bom",)):
+    for wrong in (("--csv", "-", "--jsonl"), ("--json", "--csv", "-"), ("--json", "--jsonl"), ("--bom",)):
         assert asked("log", "list", *wrong).code == 2
     assert len(asked("log", "list", "--all", "--jsonl").out.splitlines()) == size + 2
 
 
 def test_csv_has_titles_in_the_readers_language(asked: Run) -> None:
     """Chinese where people read Chinese; the byte order mark only where it was asked for."""
-    said = asked("log", "list", "--csv", LC_ALL="zh_CN.UTF-8")
+    said = asked("log", "list", "--csv", "-", LC_ALL="zh_CN.UTF-8")
     assert said.out.startswith("序号,时间（UTC）,种类,")
     for name in QUESTIONS:
-        assert not asked("log", name, "--csv").out.startswith("\ufeff")
-        assert asked("log", name, "--csv", "--bom").out.startswith("\ufeff")
+        assert not asked("log", name, "--csv", "-").out.startswith("\ufeff")
+        assert asked("log", name, "--csv", "-", "--bom").out.startswith("\ufeff")
+
+
+def test_a_csv_file_is_the_auditors_own(asked: Run, tmp_path: Path) -> None:
+    """0600, with the mark that tells Excel it is UTF-8, never over another, and as long as the answer."""
+    path = tmp_path / "log.csv"
+    said = asked("log", "list", "--all", "--csv", path, "--json").json
+    rows = path.read_bytes().decode("utf-8-sig").splitlines()
+    assert said == {"file": str(path), "rows": len(rows) - 1}
+    assert path.read_bytes().startswith("\ufeff".encode())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert asked("log", "list", "--csv", path).code == 2
+    assert len(path.read_bytes().decode("utf-8-sig").splitlines()) == len(rows)
+    assert str(tmp_path / "top.csv") in asked("log", "top", "--csv", tmp_path / "top.csv").err
+
+
+def test_a_table_names_fields_by_view_and_breaks_between_words(asked: Run) -> None:
+    """CLEAR comes first, four fields of a view are named and the rest counted; nothing found is said."""
+    seen = {"a": "MASKED", "b": "CLEAR", "c": "MASKED", "d": "MASKED", "e": "MASKED", "f": "MASKED"}
+    assert log_list._views(seen) == "CLEAR: b; MASKED: a, c, d, e +1"
+    shown = asked("log", "list", "--kind", "read").out
+    assert "MASKED: " in shown
+    assert "T0" not in shown.splitlines()[3]
+    assert "No entry fits." in asked("log", "list", "--node", "n2").err
+    assert "No principal has this" in asked("log", "list", "--actor", "misspelt").err
+    assert "No principal has this" not in asked("log", "list", "--actor", "first principal").err
 
 
 def test_no_cell_runs_in_a_spreadsheet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """A principal may be called anything: what would be a formula or a number is quoted, a count isn't."""
     names = ["=1+1", "+8613800000000", "-2", "@SUM(A1)", "01234567", "2026-03-01"]
     rows = [(name, 7) for name in names]
-    log_rows.write(Call({}), "csv", ("name", "count"), rows, lambda row: row)
+    log_rows.write(Call({}), Form("csv", STDOUT), ("name", "count"), rows, lambda row: row)
     said = capfdbinary.readouterr().out.decode().split("\r\n")
     assert said[1:-1] == [f"'{name},7" for name in names]
 
@@ -101,7 +128,7 @@ def test_a_value_that_was_looked_up(asked: Run) -> None:
     """Who, on which day, how often, with a hit; a value nobody looked up; a value that is none."""
     (line,) = asked("log", "looked-up", "--field", "phone", "--json", stdin=PHONE).json["items"]
     assert (line["name"], line["times"], line["hit"]) == ("first principal", 1, 1)
-    (row,) = table(asked("log", "looked-up", "--field", "phone", "--csv", stdin=PHONE))
+    (row,) = table(asked("log", "looked-up", "--field", "phone", "--csv", "-", stdin=PHONE))
     assert (row["times"], row["entries"]) == ("1", str(line["entries"][0]))
     none = asked("log", "looked-up", "--field", "borrower.phone", stdin="13000000000")
     assert "No search" in none.err
@@ -115,7 +142,7 @@ def test_counts(asked: Run) -> None:
     assert (refused["word"], refused["outcome"], refused["count"]) == ("field_denied", "denied", 1)
     (top,) = asked("log", "top", "--distinct", "--json").json["items"]
     assert (top["name"], top["count"], top["people"]) == ("first principal", 2, 1)
-    assert [row["reads"] for row in table(asked("log", "top", "--by", "purpose", "--csv"))] == ["2"]
+    assert [row["reads"] for row in table(asked("log", "top", "--by", "purpose", "--csv", "-"))] == ["2"]
     assert asked("log", "top", "--by", "reason").code == asked("log", "refusals", "--by", "x").code == 2
     assert asked("log", "top", "--since", "2999-01-01", "--json").json == {"items": [], "after": None}
     assert asked("log", "off-hours", "--json").json["reads"] == 2

@@ -113,7 +113,9 @@ def test_a_policy_takes_a_second_persons_yes(desk: Desk, one: WitnessServer, tmp
     command = ("log", "witness", "policy", policy)
     admin = ("admin", "administration")
     assert desk("auditor", *command, token=("auditor", "audit")).code == 3
-    assert desk("admin", *command, token=admin).error["code"] == "approval_required"
+    refused = desk("admin", *command, token=admin).error
+    assert refused["code"] == "approval_required"
+    assert f"--detail 'witness policy {sha256(policy.read_bytes()).hexdigest()}'" in refused["remedy"]
     digest = sha256(policy.read_bytes()).hexdigest()
     other = desk.ask("admin", "keys", "--detail", f"witness policy {'0' * 64}")
     asked = desk.ask("admin", "keys", "--detail", f"witness policy {digest}")

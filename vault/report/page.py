@@ -17,17 +17,40 @@ from vault.model import Word
 from vault.report.words import KINDS, OUTCOMES, PURPOSES, REASONS, ROLES, Words
 
 _LOADS_NOTHING: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_COLUMNS: Final = (
+    ".list caption{position:absolute;clip-path:inset(50%)}.list{table-layout:fixed}"
+    ".list th:nth-child(1){width:7%}.list th:nth-child(2){width:12%}.list th:nth-child(3){width:11%}"
+    ".list th:nth-child(4){width:14%}.list th:nth-child(5){width:17%}.list th:nth-child(7){width:11%}"
+    ".list th:nth-child(8){width:12%}"
+)
+"""The long table's widths: left to itself, a browser gives all room to the longest list of fields.
+
+Its caption is for screen readers; the heading above it says the same.
+"""
+_CARDS: Final = (
+    "@media screen and (max-width:48em){.list,.list tbody,.list tr{display:block}"
+    ".list th,.list td{display:flow-root;width:auto!important}"
+    ".list thead{display:none}.list tr{border:1px solid #767676;margin:.8em 0}"
+    ".list th,.list td{border:0;border-bottom:1px solid #ddd;padding:.3em .6em .3em 7em;min-height:2em}"
+    ".list [data-t]::before{content:attr(data-t);float:left;margin-left:-6.4em;width:6em;font-weight:bold}"
+    "dl{display:block}dd{margin:0 0 .4em 1em}}"
+)
+"""On a telephone each entry is a card: seven columns don't fit."""
 _STYLE: Final = (
-    "@page{size:A4;margin:15mm}"
+    "@page{size:A4;margin:15mm}*{box-sizing:border-box}"
     "body{font:15px/1.6 system-ui,sans-serif;max-width:64em;margin:2em auto;padding:0 1em"
     ";color:#111;background:#fff}"
     "table{border-collapse:collapse;width:100%;margin:.5em 0}caption{text-align:left;font-weight:bold}"
     "td,th{border:1px solid #767676;padding:.25em .5em;text-align:left;vertical-align:top"
     ";overflow-wrap:anywhere}"
     "thead th{background:#eee}tbody th{font-weight:normal}small{display:block;color:#444}"
-    "dt{font-weight:bold}code{overflow-wrap:anywhere}.refused td,.refused th{background:#f6f6f6}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1em 1.5em}"
+    "dt{font-weight:bold}dd{margin:0;overflow-wrap:anywhere}"
+    "code{overflow-wrap:anywhere}.refused td,.refused th{background:#f6f6f6}"
+    f"{_COLUMNS}{_CARDS}"
     "@media print{body{margin:0;max-width:none;font-size:9pt;padding:0}tr{break-inside:avoid}"
-    "thead{display:table-header-group}h2{break-after:avoid}}"
+    ".list th,.list td{padding:.2em .35em}.list small{font-size:8pt}"
+    "thead{display:table-header-group}h2,caption,thead{break-after:avoid}}"
 )
 _SECOND: Final = 1_000_000
 
@@ -167,9 +190,10 @@ def _summary(found: Accesses, words: Words) -> list[str]:
     ]
 
 
-def _table(words: Words, caption: str, keys: Sequence[str]) -> list[str]:
+def _table(words: Words, caption: str, keys: Sequence[str], name: str = "") -> list[str]:
     heads = "".join(f'<th scope="col">{_e(words(key))}</th>' for key in keys)
-    return [f"<table><caption>{_e(words(caption))}</caption><thead><tr>{heads}</tr></thead><tbody>"]
+    kind = f' class="{name}"' if name else ""
+    return [f"<table{kind}><caption>{_e(words(caption))}</caption><thead><tr>{heads}</tr></thead><tbody>"]
 
 
 def _entries(found: Accesses, words: Words) -> list[str]:
@@ -177,26 +201,28 @@ def _entries(found: Accesses, words: Words) -> list[str]:
     keys += ["whom"] if found.with_whom else []
     return [
         f"<h2>{_e(words('list'))}</h2>",
-        *_table(words, "list", keys),
-        *(_row(one, words, with_whom=found.with_whom) for one in found.entries),
+        *_table(words, "list", keys, name="list"),
+        *(_row(one, words, keys) for one in found.entries),
         "</tbody></table>",
     ]
 
 
-def _row(one: Access, words: Words, *, with_whom: bool) -> str:
+def _row(one: Access, words: Words, keys: Sequence[str]) -> str:
+    """An entry's row; each cell brings its title along, for screens on which the row is a card."""
     cells = [
+        str(one.index),
         _e(at(one.t)),
         _what(one, words),
         f"{_e(_role(one, words))}<small>{_e(words('of', org=_house(one, words), staff=one.staff))}</small>",
         _why(one, words),
         _shown(one, words),
         _outcome(one, words),
+        "<br>".join(map(_e, one.whom)),
     ]
-    if with_whom:
-        cells.append("<br>".join(map(_e, one.whom)))
+    titled = [(f'data-t="{_e(words(key))}"', cell) for key, cell in zip(keys, cells, strict=False)]
     mark = "" if one.outcome == "ok" else ' class="refused"'
-    row = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr{mark}><th scope="row">{one.index}</th>{row}</tr>'
+    row = "".join(f"<td {title}>{cell}</td>" for title, cell in titled[1:])
+    return f'<tr{mark}><th scope="row" {titled[0][0]}>{one.index}</th>{row}</tr>'
 
 
 def _what(one: Access, words: Words) -> str:
@@ -221,9 +247,13 @@ def _why(one: Access, words: Words) -> str:
 
 
 def _shown(one: Access, words: Words) -> str:
-    shown = [words("field", title=title, view=words("full")) for title in one.clear]
-    shown += [words("field", title=title, view=words("masked")) for title in one.masked]
-    return _e(words.pick(("、", ", ")).join(shown)) if shown else _e(words("nothing"))
+    """The fields by view, a line for each: which were shown in full is what a person looks for first."""
+    shown = [(view, titles) for view, titles in (("full", one.clear), ("masked", one.masked)) if titles]
+    lines = [
+        words("shown.as", view=words(view), titles=words.pick(("、", ", ")).join(titles))
+        for view, titles in shown
+    ]
+    return "<br>".join(map(_e, lines)) if lines else _e(words("nothing"))
 
 
 def _outcome(one: Access, words: Words) -> str:

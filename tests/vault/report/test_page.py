@@ -64,6 +64,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
+        self.source = page
         self._open: list[str] = []
         self.feed(page)
         self.close()
@@ -86,7 +87,7 @@ class Page(HTMLParser):
 
 TOLD: Final = {
     "zh": (
-        "查看", "访问被拒绝", "法务", "诉讼仲裁", "居民身份证号码（完整）", "手机号码（脱敏）",
+        "查看", "访问被拒绝", "法务", "诉讼仲裁", "完整：", "居民身份证号码", "脱敏：",
         "不允许查看所求字段",
         "个人信息保护法第13条第1款第2项：订立、履行合同所必需", "2026-03-16 10:00:00",
     ),
@@ -121,6 +122,16 @@ def test_the_page_is_plain_and_loads_nothing(made: Made, lang: str, html_lang: s
         assert words in said
     assert "url(" not in said
     assert "@page{size:A4" in said
+
+
+def test_the_long_table_fits_paper_and_a_telephone(made: Made) -> None:
+    """Its columns have widths of their own; where a row is a card, each cell brings its column's title."""
+    page = Page(room(made).report(made.token("auditor"), made.ids(ROWS)[0], lang="zh").file.decode())
+    assert '<meta name="viewport" content="width=device-width">' in page.source
+    titles = [attrs["data-t"] for _, attrs in page.tags if "data-t" in attrs]
+    assert titles[:7] == ["序号", "时间（北京时间）", "事项", "何人", "目的与依据", "涉及的信息", "结果"]
+    assert len(titles) % 7 == 0
+    assert ".list{table-layout:fixed}" in page.source
 
 
 def hostile(made: Made) -> str:
