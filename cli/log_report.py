@@ -40,6 +40,9 @@ def report(
     with_whom: Annotated[
         bool, typer.Option("--with-whom", help="Name cases and tickets too: for auditor or regulator alone.")
     ] = False,
+    unweighed: Annotated[
+        bool, typer.Option("--unweighed", help="Don't run the balance first: you have just now.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Hand a person the report of all accesses to their data, with the proof that none was left out."""
@@ -51,10 +54,15 @@ def report(
         (subject,) = parsing.refs([ref])
     language = parsing.one_of(lang, LANGUAGES, "lang")
     path = call.claim(out, force=force)
-    with call.open() as vault:
+    with call.open() as vault, call.out.progress("balance") as progress:
         credential = call.credential(vault, "auditor", "audit")
         made = vault.auditing(call.tenant).report(
-            credential, subject or "", lang=language or "zh", with_whom=with_whom
+            credential,
+            subject or "",
+            lang=language or "zh",
+            with_whom=with_whom,
+            weighed=not unweighed,
+            progress=progress,
         )
     write_secret(path, made.file)
     if call.out.json:

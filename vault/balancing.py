@@ -125,13 +125,22 @@ class Balancing:
         found = self._scales.weigh(progress or (lambda _done, _total: None), bodies=bodies)
         if told is not None:
             told(found)
-        if found.unexplained or found.missing:
-            raise Tampered(
-                f"the log isn't even: {found.unexplained} entries unexplained, {found.missing} missing",
-                index=found.first,
-                remedy="keep the vault as it is; run `cvault log verify`",
-            )
+        judge(found)
         return found
+
+
+def judge(found: Balance) -> None:
+    """Demand that a balance is even.
+
+    Raises:
+        Tampered: Entries are unexplained, or missing; with the first index that nothing explains.
+    """
+    if found.unexplained or found.missing:
+        raise Tampered(
+            f"the log isn't even: {found.unexplained} entries unexplained, {found.missing} missing",
+            index=found.first,
+            remedy="keep the vault as it is; run `cvault log verify`",
+        )
 
 
 class Scales:

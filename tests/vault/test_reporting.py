@@ -275,7 +275,7 @@ def test_an_entry_under_another_s_tag_is_reported(made: Made) -> None:
     )  # fmt: skip
     edit(made, "UPDATE counters SET n = n + 1 WHERE handle = :now", now=counters(made, one)[0])
     with pytest.raises(Tampered, match="another person"):
-        room(made).report(made.token("auditor"), one)
+        room(made).report(made.token("auditor"), one, weighed=False)
 
 
 def test_the_check_used_here_can_fail(made: Made) -> None:
@@ -291,3 +291,21 @@ def test_the_check_used_here_can_fail(made: Made) -> None:
     assert len(b64u(found["series"][0]["key"])) == 32
     with pytest.raises(AssertionError):
         check(report.file, vkey, [*log_of(made)[:-1], extra][: report.index + 1])
+
+
+def test_an_entry_ahead_of_its_counter_keeps_the_report_back(made: Made) -> None:
+    """A counter run ahead during a read and put back hides it from the report, not from the balance."""
+    one, *_ = made.ids(ROWS)
+    (handle, _) = counters(made, one)
+    edit(made, "UPDATE counters SET n = n + 1000 WHERE handle = :now", now=handle)
+    made.vault.reading().read(made.token("collector"), [one])
+    edit(made, "UPDATE counters SET n = n - 1001 WHERE handle = :now", now=handle)
+    assert room(made).report(made.token("auditor"), one, weighed=False).entries > 0
+    with pytest.raises(Tampered, match="isn't even"):
+        room(made).report(made.token("auditor"), one)
+
+
+def test_who_may_not_audit_weighs_nothing(made: Made) -> None:
+    """The balance costs seconds on a large log: it is for those who may have the report."""
+    with pytest.raises(Denied):
+        room(made).report(made.token("collector"), made.ids(ROWS)[0])
