@@ -486,25 +486,27 @@ class Walk:
 
     def in_order(self, found: Bundle, first: int) -> None:
         """The page's 2, 4, 5: a known kind; time never back; each node's counter from 1, without a gap."""
-        if not self.in_plain_order(found):
+        if found.stubs and not self.in_plain_order(found):
             self.in_mixed_order(found, first)
         self.first = self.first or (int(found.times[0]) if found.times else 0)
         self.kinds.update(found.kinds)
 
     def in_plain_order(self, found: Bundle) -> bool:
         """The same for the usual bundle, all of one node and in order; anything else is looked at singly."""
-        times, counts = [self.last, *map(int, found.times)], [*map(int, found.counters)]
-        node = found.nodes[0] if counts else b""
-        begins = self.counters.get(node, counts[0] - 1 if counts and self.minimum else 0) + 1
+        counts, times, node = [*map(int, found.counters)], found.times, found.nodes[0]
+        begins = self.counters.get(node, counts[0] - 1 if self.minimum else 0) + 1
+        first, last = int(times[0]), int(times[-1])
         plain = (
             counts == [*range(begins, begins + len(counts))]
+            and len({*map(len, times)}) == 1  # numbers of one length are in order if their digits are
             and times == sorted(times)
+            and self.last <= first
             and found.nodes.count(node) == len(counts)
             and KINDS.issuperset(found.kinds)
-            and max(times[-1], begins + len(counts)) < 1 << 53
+            and max(last, counts[-1]) < 1 << 53
         )
-        if plain and counts:
-            self.counters[node], self.last = counts[-1], times[-1]
+        if plain:
+            self.counters[node], self.last = counts[-1], last
         return plain
 
     def in_mixed_order(self, found: Bundle, first: int) -> None:
