@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import astuple
+
 from vault.access.tokens import Credential
 from vault.config import iso
 from vault.errors import NotFound, Tampered
@@ -29,6 +31,8 @@ from vault.tenancy import Tenancy
 __all__ = ["PAGE", "Checked", "Proving", "Source"]
 
 PAGE: Final = 2000
+_WHO: Final = slice(6, 16)
+"""The open columns of an `EntryRow`."""
 
 
 class Checked(Word):
@@ -137,14 +141,20 @@ class Proving:
                 raise Tampered("an entry's body is missing", index=missing[0])
 
     def _rows(self, start: int, size: int) -> Iterator[walking.Row]:
+        whos: dict[tuple[object, ...], Who] = {}  # a page's entries have few different ones
         while start < size and (
             rows := self._t.stores.ledger.entries(self._t.name, start, min(PAGE, size - start))
         ):
+            whos.clear()
             for row in rows:
+                columns = astuple(row)[_WHO]
+                who = whos.get(columns)
+                if who is None:
+                    who = whos[columns] = who_of(row)
                 yield walking.Row(
                     idx=row.idx,
                     stub=row.stub,
-                    who=who_of(row),
+                    who=who,
                     who_salt=row.who_salt,
                     whom_digest=row.whom_digest,
                     t=row.t,
