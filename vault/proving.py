@@ -59,16 +59,25 @@ class Proving:
         return VKey(name=self._t.keys.origin, public=self._t.keys.log.public)
 
     def verify(
-        self, credential: Credential | None = None, progress: Callable[[int], None] | None = None
+        self,
+        credential: Credential | Callable[[], Credential] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Checked:
         """Walk the whole log and compare it with its head and every signed checkpoint; then log that.
 
         The check comes first and needs no working log: a broken one is reported, not hidden behind it.
 
+        Args:
+            credential: Who checks; or what gives it once the check has held, for a token issued for it
+                is an entry itself. Without one nothing is logged.
+            progress: Called now and then with the number of entries walked.
+
         Raises:
             Tampered: With the first bad index.
         """
         found = self.walk(progress)
+        if callable(credential):
+            credential = credential()
         if credential is not None:
             with self._t.acting(credential, "audit") as (grant, page):
                 who = self._t.who(grant)
