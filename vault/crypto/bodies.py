@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -112,8 +111,11 @@ class BodyOpener:
             raise Tampered("entry body does not open where it stands") from None
         nonce, body = blob[_NONCE], blob[_BODY]
         for at, secret in enumerate(log_secrets):
-            with suppress(InvalidTag, ValueError):
-                return at, unpad(AESGCM(hmac.digest(batch, secret, "sha256")).decrypt(nonce, body, context))
+            try:
+                padded = AESGCM(hmac.digest(batch, secret, "sha256")).decrypt(nonce, body, context)
+            except (InvalidTag, ValueError):
+                continue
+            return at, unpad(padded)
         return None
 
     def open(self, blob: bytes, log_secret: bytes, context: bytes) -> bytes:
