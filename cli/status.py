@@ -133,7 +133,7 @@ def standing(call: Call, vault: Vault) -> dict[str, Any]:
             "last": iso(head.last_t) if head else None,
             "checkpoint": t.journal.checkpoint(),
         },
-        "witness": witnessing.said(vault, t),
+        "witness": witnessing.said(t),
         "epochs": epochs(t),
         "owed": debts,
     }
@@ -248,7 +248,7 @@ def _tenant(vault: Vault, tenant: str) -> Iterator[Finding]:
     except VaultError as error:
         yield _finding("error", "log", f"{tenant}: {error.message}", error.remedy or "cvault log verify")
         return
-    for level, message, remedy in witnessing.problems(vault, t):
+    for level, message, remedy in witnessing.problems(t):
         yield _finding(level, "witness", f"{tenant}: {message}", remedy)
     yield from _pins(t)
     try:

@@ -31,14 +31,14 @@ KINDS = frozenset(  # docs/interface.md, "Closed lists"
     b"read search verify write import export deny login token reserve confirm restrict erase_begin erase_done"
     b" hold approve request key policy principal config alarm incident anchor open".split()
 )
-STUB = re.compile(  # docs/formats/log-entry.md, "Stub": the whole, i, k, n, t
-    rb'(\{"c":"[\w-]{42}[AEIMQUYcgkosw048]","g":"(?:[\w-]{21}[AQgw])?","i":([1-9]\d{0,15}),"k":"([a-z_]+)",'
-    rb'"n":"([A-Za-z0-9][\w.-]{0,63})","r":"[\w-]{21}[AQgw]","t":(0|[1-9]\d{0,15}),"v":1\})'
+STUB = re.compile(  # docs/formats/log-entry.md, "Stub": the whole, i, k, n, t; spelt out, for \w is slower
+    rb'(\{"c":"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]","g":(?:"[A-Za-z0-9_-]{21}[AQgw]"|""),"i":([1-9][0-9]{0,15}),'
+    rb'"k":"([a-z_]{1,32})","n":"([A-Za-z0-9][A-Za-z0-9._-]{0,63})","r":"[A-Za-z0-9_-]{21}[AQgw]",'
+    rb'"t":([1-9][0-9]{0,15}|0),"v":1\})'
 )
-Row = tuple[bytes, bytes, bytes, bytes, bytes]
 Found = dict[str, Any]
 Shape = dict[str, type]
-Visit = Callable[[int, Sequence[Row]], None]
+Visit = Callable[[int, Sequence[bytes]], None]
 T = TypeVar("T")
 MIB = 1 << 20
 URL = b"-_"
@@ -84,8 +84,8 @@ def opened(path: str) -> BinaryIO:
 
 def read(path: str, limit: int = MIB) -> bytes:
     """The bytes of a file, if they aren't too many."""
-    with opened(path) as file:
-        data = file.read(limit + 1)
+    with opened(path) as file:  # a buffer of the limit's size costs more than all else
+        data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     demand(len(data) <= limit, f"{path}: longer than {limit} bytes")
     return data
 
@@ -367,24 +367,35 @@ class Tree:
         return subtree(found)
 
 
-def stubs(data: bytes, first: int, width: int) -> tuple[list[Row], Refused | None]:
+class Bundle(NamedTuple):
+    """The entries of one bundle, and of each the parts that are checked: lists of one length."""
+
+    stubs: Sequence[bytes]
+    counters: Sequence[bytes]
+    kinds: Sequence[bytes]
+    nodes: Sequence[bytes]
+    times: Sequence[bytes]
+
+
+def bundle(data: bytes, first: int, width: int) -> tuple[Bundle, Refused | None]:
     """A bundle's entries, up to the first that isn't canonical; and what is wrong there."""
-    rows: list[Row] = STUB.findall(data)
-    if len(rows) == width and b"".join([len(row[0]).to_bytes(2, "big") + row[0] for row in rows]) == data:
-        return rows, None  # they spell the file to its last byte; what follows says where they don't
-    rows, at = [], 0
+    apart = STUB.split(data)  # what stands between the stubs, and each stub's groups behind it
+    found = Bundle(*(apart[group::6] for group in range(1, 6)))
+    lengths = [len(raw).to_bytes(2, "big") for raw in found.stubs]
+    if len(lengths) == width and apart[::6] == [*lengths, b""]:
+        return found, None  # they spell the file to its last byte; what follows says where they don't
+    found, at = Bundle([], [], [], [], []), 0
     for index in range(first, first + width):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if len(data) < max(at + 2, end):
-            return rows, Refused("the bundle ends before it", index)
+            return found, Refused("the bundle ends before it", index)
         hit = STUB.fullmatch(data, at + 2, end)
         if not hit:
-            return rows, Refused("not a stub in its one spelling", index)
-        rows.append((hit[1], hit[2], hit[3], hit[4], hit[5]))
+            return found, Refused("not a stub in its one spelling", index)
+        found = Bundle(*([*have, one] for have, one in zip(found, hit.groups())))  # noqa: B905  five each
         at = end
-    return rows, Refused("the bundle goes on behind its last entry", first + width) if at < len(
-        data
-    ) else None
+    beyond = Refused("the bundle goes on behind its last entry", first + width)
+    return found, beyond if at < len(data) else None
 
 
 class Walk:
@@ -405,8 +416,8 @@ class Walk:
             demand(pin.origin == self.point.origin, "what was pinned is another log's")
             demand(pin.size <= size, f"cut short: what was pinned has {pin.size} entries", size)
         for first in range(0, size, 256):
-            rows, fault = self.rows(first, min(256, size - first))
-            leaves = [sha256(b"\0" + row[0]).digest() for row in rows]  # as `leaf`, without a million calls
+            entries, fault = self.entries(first, min(256, size - first))
+            leaves = [sha256(b"\0" + raw).digest() for raw in entries]  # as `leaf`, without a million calls
             pinned = pin and first < pin.size <= first + 256
             root = self.tree.root(leaves[: pin.size - first]) if pin and pinned and leaves else None
             if leaves:
@@ -425,7 +436,7 @@ class Walk:
                     agreed,
                 )
                 agreed = pin.size
-            visit(first, rows)
+            visit(first, entries)
         demand(
             self.tree.root() == self.point.root,
             "from here on, entries and tiles aren't the checkpoint's",
@@ -441,18 +452,18 @@ class Walk:
             "kinds": kinds,
         }
 
-    def rows(self, first: int, width: int) -> tuple[list[Row], Refused | None]:
-        """The entries of a bundle that are in order, and what is wrong with the next one."""
+    def entries(self, first: int, width: int) -> tuple[Sequence[bytes], Refused | None]:
+        """The stubs of a bundle that are in order, and what is wrong with the next one."""
         data = self.tree.file("entries", first // 256, width, 256 * 65537)
         if data is None:
             self.prune(first, width)
             return [], None
-        rows, fault = stubs(data, first, width)
+        found, fault = bundle(data, first, width)
         try:
-            self.in_order(rows, first)
+            self.in_order(found, first)
         except Refused as earlier:
-            return rows[: (earlier.index or first) - first], earlier
-        return rows, fault
+            return found.stubs[: (earlier.index or first) - first], earlier
+        return found.stubs, fault
 
     def prune(self, first: int, width: int) -> None:
         """tiles.md, "Pruning": a prefix may lack bundles, and tiles of level 0; the lowest there stand."""
@@ -473,34 +484,35 @@ class Walk:
         tree.counts[0] += 256
         tree.grow(1, [above[number % 256 * 32 :][:32]])
 
-    def in_order(self, rows: Sequence[Row], first: int) -> None:
+    def in_order(self, found: Bundle, first: int) -> None:
         """The page's 2, 4, 5: a known kind; time never back; each node's counter from 1, without a gap."""
-        if not self.in_plain_order(rows):
-            self.in_mixed_order(rows, first)
-        self.first = self.first or (int(rows[0][4]) if rows else 0)
-        self.kinds.update([row[2] for row in rows])
+        if found.stubs and not self.in_plain_order(found):
+            self.in_mixed_order(found, first)
+        self.first = self.first or (int(found.times[0]) if found.times else 0)
+        self.kinds.update(found.kinds)
 
-    def in_plain_order(self, rows: Sequence[Row]) -> bool:
+    def in_plain_order(self, found: Bundle) -> bool:
         """The same for the usual bundle, all of one node and in order; anything else is looked at singly."""
-        times = [self.last, *[int(row[4]) for row in rows]]
-        counts = [int(row[1]) for row in rows]
-        node = rows[0][3] if rows else b""
-        begins = self.counters.get(node, counts[0] - 1 if counts and self.minimum else 0) + 1
+        counts, times, node = [*map(int, found.counters)], found.times, found.nodes[0]
+        begins = self.counters.get(node, counts[0] - 1 if self.minimum else 0) + 1
+        first, last = int(times[0]), int(times[-1])
         plain = (
-            counts == list(range(begins, begins + len(counts)))
+            counts == [*range(begins, begins + len(counts))]
+            and len({*map(len, times)}) == 1  # numbers of one length are in order if their digits are
             and times == sorted(times)
-            and {row[3] for row in rows} == {node}
-            and KINDS.issuperset([row[2] for row in rows])
-            and max(times[-1], counts[-1]) < 1 << 53
+            and self.last <= first
+            and found.nodes.count(node) == len(counts)
+            and KINDS.issuperset(found.kinds)
+            and max(last, counts[-1]) < 1 << 53
         )
         if plain:
-            self.counters[node], self.last = counts[-1], times[-1]
+            self.counters[node], self.last = counts[-1], last
         return plain
 
-    def in_mixed_order(self, rows: Sequence[Row], first: int) -> None:
+    def in_mixed_order(self, found: Bundle, first: int) -> None:
         """One entry after the other, so that the first at fault is named."""
         last, counters = self.last, self.counters
-        for index, (_, i, kind, node, t) in enumerate(rows, first):
+        for index, (_, i, kind, node, t) in enumerate(zip(*found), first):  # noqa: B905  lists of one length
             count, at = int(i), int(t)
             if kind not in KINDS:
                 raise Refused(f"the kind {kind.decode()} is unknown", index)
@@ -528,16 +540,16 @@ REPORT: Shape = {
 ENTRY: Shape = {"index": int, "series": int, "number": int, "stub": str, "path": list, **SIDES}
 
 
-def stub(text: str, index: int) -> tuple[bytes, Row]:
-    """A stub that came alone; its bytes, and its parts."""
+def stub(text: str, index: int) -> re.Match[bytes]:
+    """A stub that came alone, in `STUB`'s groups."""
     raw = text.encode("utf-8", "replace")
-    hit = must(STUB.fullmatch(raw), "not a stub in its one spelling", index)
+    hit: re.Match[bytes] = must(STUB.fullmatch(raw), "not a stub in its one spelling", index)
     demand(
         hit[3] in KINDS and max(int(hit[2]), int(hit[5])) < 1 << 53,
         "an unknown kind, or a number too great",
         index,
     )
-    return raw, (hit[1], hit[2], hit[3], hit[4], hit[5])
+    return hit
 
 
 def opens(line: Found, raw: bytes, index: int) -> list[str]:
@@ -575,7 +587,7 @@ def receipt(data: bytes, entry: bytes | None, trust: Trust) -> Found:
     index, point = decimal(number), open_checkpoint(note.encode(), trust)
     if not (entry or extra):
         raise Unreadable("the receipt holds no entry: give its stub with --entry FILE")
-    raw, (_, i, kind, node, t) = stub(utf8(entry or extra).rstrip("\n"), index)
+    raw, i, kind, node, t = stub(utf8(entry or extra).rstrip("\n"), index).groups()
     included(leaf(raw), index, point, [unbase64(line, 32) for line in lines])
     what = {"index": index, "kind": kind.decode(), "node": node.decode(), "counter": int(i), "time": int(t)}
     return told(point) | what
@@ -607,15 +619,15 @@ class Bodies:
         demand(len(line) < MIB, "a line of the bodies is too long")
         return line
 
-    def visit(self, first: int, rows: Sequence[Row]) -> None:
+    def visit(self, first: int, entries: Sequence[bytes]) -> None:
         """Take the lines of these entries."""
-        for index in range(max(first, self.at), min(first + len(rows), self.head["last"])):
+        for index in range(max(first, self.at), min(first + len(entries), self.head["last"])):
             demand(self.at == index, "a line, but its stub is pruned", self.at)
             try:
                 data = self.unseal(self.line()) if self.key else self.line()
                 line = fields(document(data), {"index": int, **SIDES})
                 demand(line["index"] == index, "its line is missing, or in another place")
-                self.shown.update(opens(line, rows[index - first][0], index))
+                self.shown.update(opens(line, entries[index - first], index))
             except Refused as fault:
                 raise (Refused(str(fault), index) if fault.index is None else fault) from None
             self.at += 1
@@ -694,7 +706,7 @@ class Report:
         """One access: in the log at its index, tagged as its series says, opened to its commitment."""
         index, series, number = one["index"], one["series"], one["number"]
         demand(0 <= series < len(self.keys) and 0 <= number < 1 << 32, "its series or number can't be", index)
-        raw, _ = stub(one["stub"], index)
+        raw = stub(one["stub"], index)[1]
         included(leaf(raw), index, self.point, [unbase64(str(step), 32) for step in one["path"]])
         demand(tag(raw) == self.tag(series, number), "its tag isn't that of its series and number", index)
         demand(number not in self.numbers[series], "its number stands twice", index)
@@ -702,10 +714,10 @@ class Report:
         self.tags[tag(raw)] = index
         self.shown.update(opens(one, raw, index))
 
-    def visit(self, first: int, rows: Sequence[Row]) -> None:
+    def visit(self, first: int, entries: Sequence[bytes]) -> None:
         """In the whole log, no other entry bears a tag of these series, nor one of those that come next."""
-        for index, row in enumerate(rows, first):
-            mine = tag(row[0])
+        for index, raw in enumerate(entries, first):
+            mine = tag(raw)
             demand(mine not in self.beyond, "it concerns the borrower, and the report leaves it out", index)
             demand(
                 self.tags.get(mine, index) == index, "it bears the tag of another entry of the report", index

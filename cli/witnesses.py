@@ -69,7 +69,7 @@ def show(call: Call) -> None:
     """Show the witnesses, their quorum, and how far the log has run ahead of them."""
     with call.open() as vault:
         t = vault.tenancy(call.tenant)
-        said = witnessing.said(vault, t)
+        said = witnessing.said(t)
         found = t.watch.policy(t.journal.registry())
         row = vault.auditing(call.tenant).witnesses()
     listed = [

@@ -11,14 +11,14 @@ from vault.errors import VaultError
 
 if TYPE_CHECKING:
     from vault.tenancy import Tenancy
-    from vault.vault import Vault
 
 
-def said(vault: Vault, t: Tenancy) -> dict[str, Any]:
+def said(t: Tenancy) -> dict[str, Any]:
     """The member `witness` of `status`: without witnesses, everything is unwitnessed."""
     from vault.config import iso
+    from vault.witnessing import Witnessing  # the bench alone: the whole room would slow `status` down
 
-    tail, policy = vault.auditing(t.name).tail(), t.watch.policy(t.journal.registry())
+    tail, policy = Witnessing(t).tail(), t.watch.policy(t.journal.registry())
     limits = t.watch.limits
     return {
         "witnesses": len(policy.witnesses) if policy else 0,
@@ -49,10 +49,10 @@ def rows(witness: dict[str, Any]) -> Iterator[tuple[object, object]]:
     yield messages.text("witness.tail.title"), Alarm(tail) if witness["alarm"] else tail
 
 
-def problems(vault: Vault, t: Tenancy) -> Iterator[tuple[str, str, str]]:
+def problems(t: Tenancy) -> Iterator[tuple[str, str, str]]:
     """What `doctor` finds, as (level, message, remedy)."""
     try:
-        found = said(vault, t)
+        found = said(t)
     except VaultError as error:
         yield "error", error.message, error.remedy or "cvault log verify"
         return

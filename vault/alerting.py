@@ -7,7 +7,7 @@ again asks the store nothing.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -33,21 +33,30 @@ SWEEP: Final = 256
 _FOREVER: Final = 1 << 62
 
 Key = tuple[str, str, str, str, str, int, int, str]
-Pair = tuple[str, str]
-"""A rule's id and a principal's."""
 Cases = Callable[[Iterable[bytes]], dict[bytes, CaseRow]]
+
+
+class _Line:
+    """What one rule counts of one principal in one window."""
+
+    __slots__ = ("ends", "key", "rule")
+
+    def __init__(self, rule: Rule, key: bytes, ends: int) -> None:
+        self.rule = rule
+        self.key = key
+        self.ends = ends
 
 
 class _Group:
     """One principal's entries of one form: the rules they count for, and who was counted in these windows."""
 
-    __slots__ = ("actor", "gone", "keys", "nights", "persons", "profile", "seen", "until")
+    __slots__ = ("actor", "gone", "lines", "nights", "persons", "profile", "seen", "until")
 
     def __init__(self, actor: str, profile: Profile) -> None:
         self.actor = actor
         self.profile = profile
         self.until = 0 if profile.all else _FOREVER
-        self.keys: dict[str, tuple[bytes, int]] = {}
+        self.lines: dict[str, _Line] = {}
         self.seen: set[bytes] = set()
         self.nights: set[str] = set()
         self.persons = profile.persons or profile.hidden
@@ -56,7 +65,7 @@ class _Group:
     def renew(self, now: int) -> None:
         """Begin anew: a window is over."""
         self.until = min(rule.ends(now) for rule in self.profile.all)
-        self.keys, self.seen, self.nights = {}, set(), set()
+        self.lines, self.seen, self.nights = {}, set(), set()
 
 
 class Look:
@@ -66,26 +75,24 @@ class Look:
         alarms: To be appended behind the page's own entries.
         marked: Slots of the entries that show somebody without an open case.
         fresh, done: Whom, and whose nights, this node may remember once all is durable.
-        rows: By handle of what counts once: when its window ends, for which rule, and by whom.
-        each: What counts each time: how often, by rule and principal.
+        rows: By handle of what counts once: for what, and by whom.
+        each: By key, for what and how often something counts, and by whom the last time.
     """
 
-    __slots__ = ("alarms", "done", "each", "fresh", "last", "marked", "rows")
+    __slots__ = ("alarms", "done", "each", "fresh", "marked", "rows")
 
     def __init__(self) -> None:
         self.alarms: list[Happening] = []
         self.marked: list[int] = []
         self.fresh: list[tuple[_Group, bytes]] = []
         self.done: list[tuple[_Group, str]] = []
-        self.rows: dict[bytes, tuple[int, Rule, Who]] = {}
-        self.each: Counter[Pair] = Counter()
-        self.last: dict[Pair, tuple[Rule, Who]] = {}
+        self.rows: dict[bytes, tuple[_Line, Who]] = {}
+        self.each: dict[bytes, tuple[_Line, int, Who]] = {}
 
-    def count(self, rule: Rule, who: Who) -> None:
+    def count(self, line: _Line, who: Who, times: int = 1) -> None:
         """An entry counts for a rule, or somebody who is new."""
-        pair = (rule.id, who.actor)
-        self.each[pair] += 1
-        self.last[pair] = (rule, who)
+        before = self.each.get(line.key)
+        self.each[line.key] = (line, times + (before[1] if before else 0), who)
 
 
 class Watcher:
@@ -124,8 +131,10 @@ class Watcher:
         look, honey = Look(), self._honey
         dark = {rule.id for rule in in_force(registry).rules if rule.opens and rule.in_hours(now)}
         caseless = self._caseless(registry, cases, pending)
+        groups: dict[tuple[int, str], _Group] = {}  # the entries of one grant and decision share their *who*
         for slot, happening in enumerate(pending):
-            group = self._group(registry, happening)
+            form = (id(happening.who), happening.kind)
+            group = groups.get(form) or groups.setdefault(form, self._group(registry, happening))
             if group.until <= now:
                 self._renew(group, now)
             elif group.until == _FOREVER:
@@ -134,7 +143,7 @@ class Watcher:
             if group.persons and handle and handle not in group.seen:
                 self._person(look, group, handle, who, now, hidden=handle in honey)
             for rule in profile.each:
-                look.count(rule, who)
+                look.count(self._line(group, rule, now), who)
             if dark and profile.nights:
                 self._night(look, group, who, dark, now)
             if profile.caseless and happening.cases is not None and handle and caseless(happening.cases):
@@ -216,37 +225,45 @@ class Watcher:
 
     def _sight(self, look: Look, group: _Group, rule: Rule, what: bytes, who: Who, now: int) -> None:
         """Somebody counts once for a rule."""
-        known = group.keys.get(rule.id)
-        if known is None:
-            ends = rule.ends(now)
-            known = group.keys[rule.id] = (self._window_key(rule, group.actor, ends), ends)
-        key, ends = known
-        look.rows[mac.sighting(key, what)] = (ends, rule, who)
+        line = group.lines.get(rule.id) or self._line(group, rule, now)
+        look.rows[mac.sighting(line.key, what)] = (line, who)
 
-    def _window_key(self, rule: Rule, actor: str, ends: int) -> bytes:
-        return mac.derive(self._key, "cvault/seen/v1", rule.id, actor, ends)
+    def _line(self, group: _Group, rule: Rule, now: int) -> _Line:
+        """What a rule counts of a group's principal now; its key is the same for all their groups."""
+        line = group.lines.get(rule.id)
+        if line is None:
+            ends = rule.ends(now)
+            key = mac.derive(self._key, "cvault/seen/v1", rule.id, group.actor, ends)
+            line = group.lines[rule.id] = _Line(rule, key, ends)
+        return line
 
     def _settle_counts(self, look: Look, table: SightingTable, now: int) -> None:
         """Note who is new, raise the counts, and raise the alarms whose limits are passed."""
         if look.rows:
-            for handle in table.sight([(row[0], handle) for handle, row in look.rows.items()]):
-                _, rule, who = look.rows[handle]
-                look.count(rule, who)
+            self._note(look, table)
         if look.each:
             self._raise(look, table, now)
         if look.rows and now >= self._swept and not table.sweep(now, SWEEP):
-            self._swept = min(ends for ends, _, _ in look.rows.values())
+            self._swept = min(line.ends for line, _ in look.rows.values())
+
+    @staticmethod
+    def _note(look: Look, table: SightingTable) -> None:
+        """Count those of a page who are new; which ones matters only where it is of several lines."""
+        line, who = next(reversed(look.rows.values()))
+        if all(one is line for one, _ in look.rows.values()):
+            new = table.note(line.ends, look.rows)
+            if new:
+                look.count(line, who, new)
+            return
+        for handle in table.sight([(one.ends, handle) for handle, (one, _) in look.rows.items()]):
+            look.count(*look.rows[handle])
 
     def _raise(self, look: Look, table: SightingTable, now: int) -> None:
-        at = {}
-        for pair, (rule, who) in look.last.items():
-            ends = rule.ends(now)
-            at[mac.sighting(self._window_key(rule, who.actor, ends), b"count")] = (pair, ends)
-        after = table.count([(ends, handle, look.each[pair]) for handle, (pair, ends) in at.items()])
-        for handle, (pair, _) in at.items():
-            (rule, who), count = look.last[pair], after[handle]
-            if rule.crossed(count - look.each[pair], count):
-                look.alarms.append(_alarm(rule, who, count, now))
+        at = {mac.sighting(key, b"count"): counted for key, counted in look.each.items()}
+        after = table.count([(line.ends, handle, times) for handle, (line, times, _) in at.items()])
+        for handle, (line, times, who) in at.items():
+            if line.rule.crossed(after[handle] - times, after[handle]):
+                look.alarms.append(_alarm(line.rule, who, after[handle], now))
 
     # --- cases -----------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import astuple
+
 from vault.access.tokens import Credential
 from vault.config import iso
 from vault.errors import NotFound, Tampered
@@ -31,6 +33,8 @@ from vault.tenancy import Tenancy
 __all__ = ["PAGE", "Checked", "Proving", "Source"]
 
 PAGE: Final = 2000
+_WHO: Final = slice(6, 16)
+"""The open columns of an `EntryRow`."""
 
 
 class Checked(Word):
@@ -57,16 +61,25 @@ class Proving:
         return VKey(name=self._t.keys.origin, public=self._t.keys.log.public)
 
     def verify(
-        self, credential: Credential | None = None, progress: Callable[[int], None] | None = None
+        self,
+        credential: Credential | Callable[[], Credential] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Checked:
         """Walk the whole log and compare it with its head and every signed checkpoint; then log that.
 
         The check comes first and needs no working log: a broken one is reported, not hidden behind it.
 
+        Args:
+            credential: Who checks; or what gives it once the check has held, for a token issued for it
+                is an entry itself. Without one nothing is logged.
+            progress: Called now and then with the number of entries walked.
+
         Raises:
             Tampered: With the first bad index.
         """
         found = self.walk(progress)
+        if callable(credential):
+            credential = credential()
         if credential is not None:
             with self._t.acting(credential, "audit") as (grant, page):
                 who = self._t.who(grant)
@@ -155,14 +168,20 @@ class Proving:
                 raise Tampered("an entry's body is missing", index=missing[0])
 
     def _rows(self, start: int, size: int) -> Iterator[walking.Row]:
+        whos: dict[tuple[object, ...], Who] = {}  # a page's entries have few different ones
         while start < size and (
             rows := self._t.stores.ledger.entries(self._t.name, start, min(PAGE, size - start))
         ):
+            whos.clear()
             for row in rows:
+                columns = astuple(row)[_WHO]
+                who = whos.get(columns)
+                if who is None:
+                    who = whos[columns] = who_of(row)
                 yield walking.Row(
                     idx=row.idx,
                     stub=row.stub,
-                    who=who_of(row),
+                    who=who,
                     who_salt=row.who_salt,
                     whom_digest=row.whom_digest,
                     t=row.t,

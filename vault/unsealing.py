@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -28,6 +27,8 @@ from vault.tenancy import Tenancy
 _WHOM: Final = msgspec.json.Decoder(Whom).decode
 _HALF: Final = 32
 """Bits of a number within its generation (docs/formats/log-entry.md)."""
+_TAGS: Final = 500_000
+"""Tags a walk remembers, of shelves from which somebody is gone; about 100 bytes each."""
 
 
 class Series(Quiet):
@@ -85,7 +86,11 @@ class Unsealer:
         secrets = self._t.keeping.log_secrets(subjects)
         if len(secrets) < len(set(subjects)):
             raise NotFound
-        found = spans(self._t.stores.ledger, self._t.keys, subjects)
+        return self._series(secrets)
+
+    def _series(self, secrets: Mapping[str, bytes]) -> dict[str, list[Series]]:
+        """The series of those whose log secrets these are."""
+        found = spans(self._t.stores.ledger, self._t.keys, list(secrets))
         return {
             subject: [
                 Series(key=mac.tag_key(secret, s.generation), generation=s.generation, count=s.count)
@@ -203,15 +208,14 @@ class Unsealer:
                     found[row.idx] = _committed(row, data)
         return found
 
-    def _numbered(self, subject: str) -> dict[bytes, int]:
-        """The number of each of a subject's entries by its tag, its generation in the upper half."""
-        with suppress(NotFound):
-            return {
-                mac.tag(one.key, number): (one.generation - 1) << _HALF | number
-                for one in self.series([subject])[subject]
-                for number in range(one.count)
-            }
-        return {}
+    def _numbered(self, subjects: Sequence[str]) -> dict[bytes, int]:
+        """The number of each entry of those who are here by its tag, its generation in the upper half."""
+        return {
+            mac.tag(one.key, number): (one.generation - 1) << _HALF | number
+            for series in self._series(self._t.keeping.log_secrets(subjects)).values()
+            for one in series
+            for number in range(one.count)
+        }
 
 
 def _incomplete() -> Tampered:
@@ -233,12 +237,23 @@ class Place:
     """Where a walk over the log in its order stands: the tag that each subject's next entry will have.
 
     The tag then tells whose an entry is, where some hundred secrets had to be tried. It holds two short texts
-    for each subject met, and no secret.
+    for each subject met, the tags of shelves from which somebody is gone, and no secret.
     """
 
     def __init__(self) -> None:
         self._whose: dict[bytes, tuple[str, int]] = {}
         self._next: dict[str, bytes] = {}
+        self._living: dict[str, AbstractSet[bytes]] = {}
+
+    def is_strange(self, shelf: str, tag: bytes) -> bool:
+        """Whether a tag is none of those who were on a shelf when that was looked up; False if it wasn't."""
+        return shelf in self._living and tag not in self._living[shelf]
+
+    def know(self, shelf: str, living: AbstractSet[bytes]) -> None:
+        """Remember the tags of all entries of those on a shelf."""
+        if len(living) + sum(map(len, self._living.values())) > _TAGS:
+            self._living.clear()
+        self._living[shelf] = living
 
     def expects(self, tags: Iterable[bytes]) -> set[str]:
         """The subjects whose next entries have some of these tags."""
@@ -268,7 +283,7 @@ class _Shelf:
         self,
         name: str,
         load: Callable[[str], list[tuple[str, bytes]]],
-        numbered: Callable[[str], dict[bytes, int]],
+        numbered: Callable[[Sequence[str]], dict[bytes, int]],
         place: Place | None,
         held: dict[str, bytes],
     ) -> None:
@@ -278,7 +293,7 @@ class _Shelf:
         self._place = place
         self._held = held
         self._secrets: list[tuple[str, bytes]] | None = None
-        self._living: set[bytes] | None = None
+        self._living: AbstractSet[bytes] | None = None
 
     def open(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
         """Open one body; None if its subject's secret is gone.
@@ -295,19 +310,18 @@ class _Shelf:
     def _tried(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
         """Open one body by trying the secrets of the shelf, the ones that fitted before first."""
         secrets = self._secrets or []
-        for at, (subject, secret) in enumerate(secrets):
-            try:
-                data = opener.open(sealed, secret, context)
-            except Tampered:
-                continue
-            secrets.insert(0, secrets.pop(at))
-            number = self._numbered(subject).get(row.tag) if self._place and subject else None
-            if self._place and number is not None:
-                self._place.expect(subject, secret, number + 1)
-            return data
-        if not row.tag or row.tag in self._tags_of_all():
-            raise Tampered("an entry's body does not open", index=row.idx)
-        return None
+        found = opener.first(sealed, (secret for _, secret in secrets), context)
+        if found is None:
+            if not row.tag or self._is_alive(row.tag):
+                raise Tampered("an entry's body does not open", index=row.idx)
+            return None
+        at, data = found
+        subject, secret = secrets.pop(at)
+        secrets.insert(0, (subject, secret))
+        number = self._numbered([subject]).get(row.tag) if self._place and subject else None
+        if self._place and number is not None:
+            self._place.expect(subject, secret, number + 1)
+        return data
 
     def _expected(self, row: EntryRow, sealed: bytes, opener: BodyOpener, context: bytes) -> bytes | None:
         """Open the body with the secret of whose next entry it is by its tag; None if that can't be told."""
@@ -330,12 +344,15 @@ class _Shelf:
             self._place.begin(secrets)
         return secrets
 
-    def _tags_of_all(self) -> set[bytes]:
-        """The tags of all entries of those whose secrets are here."""
+    def _is_alive(self, tag: bytes) -> bool:
+        """Whether a tag is of somebody whose secret is here, now: who was here before may be gone since."""
+        if self._place is not None and self._place.is_strange(self._name, tag):
+            return False
         if self._living is None:
-            living = (subject for subject, _ in self._secrets or () if subject)
-            self._living = {tag for subject in living for tag in self._numbered(subject)}
-        return self._living
+            self._living = self._numbered([subject for subject, _ in self._secrets or () if subject]).keys()
+            if self._place is not None:
+                self._place.know(self._name, self._living)
+        return tag in self._living
 
 
 def _committed(row: EntryRow, data: bytes) -> tuple[bytes, bytes]:

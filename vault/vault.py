@@ -6,14 +6,13 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 import msgspec
 
 from vault.access.policy import Policy, default_text, sandbox_text
 from vault.access.policy_lint import demand_sound
 from vault.amending import Amending
-from vault.auditing import Auditing
 from vault.casework import Casework
 from vault.config import Clock, Config, Settings, Stores, settings_text
 from vault.crypto.keys import TenantKeys
@@ -42,22 +41,15 @@ from vault.tenancy import StoreSet, Tenancy
 from vault.word import prepare
 from vault.writing import Writing
 
+if TYPE_CHECKING:
+    from vault.auditing import Auditing
+
 SANDBOX_MARK: Final = "sandbox."
 FIRST_EPOCH: Final = 1
 
 
 Room = TypeVar(
-    "Room",
-    Reading,
-    Writing,
-    Amending,
-    Auditing,
-    Erasing,
-    Granting,
-    Casework,
-    Handing,
-    Reviewing,
-    Reaching,
+    "Room", Reading, Writing, Amending, "Auditing", Erasing, Granting, Casework, Handing, Reviewing, Reaching
 )
 
 
@@ -297,7 +289,9 @@ class Vault:
         return self._room(Amending, tenant)
 
     def auditing(self, tenant: str = MAIN) -> Auditing:
-        """The room of auditors."""
+        """The room of auditors; its many benches are imported when it is first asked for."""
+        from vault.auditing import Auditing
+
         return self._room(Auditing, tenant)
 
     def erasing(self, tenant: str = MAIN) -> Erasing:
@@ -352,6 +346,7 @@ class Vault:
         key = (tenant, kind)
         if key not in self._rooms:
             with self._opening:
+                prepare()  # the words that came with the room
                 self._rooms.setdefault(key, self._furnished(kind, self.tenancy(tenant)))
         return self._rooms[key]  # type: ignore[return-value]
 

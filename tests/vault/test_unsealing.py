@@ -89,6 +89,35 @@ def test_a_walk_that_follows_tags_opens_the_same(made: Made, start: int, page: i
     assert place.expects(mac.tag(one.key, one.count) for one in newest) == people
 
 
+@pytest.mark.parametrize("page", [1, 3, 100])
+def test_who_is_gone_stays_shut_and_nobody_else(made: Made, page: int) -> None:
+    """A body whose subject's secret is gone is left out on every page; one of the living must still open."""
+    made.load(borrowers(3))
+    for _ in range(3):
+        made.vault.reading().read(made.token("collector"), made.ids(borrowers(3)))
+    tenancy = made.vault.tenancy()
+    people = [held.row.subject for held in tenancy.keeping.fetch(made.ids(borrowers(3))).values()]
+    rows = [row for row in tenancy.stores.ledger.entries("main", 0, 1000) if row.tag]
+    whole = Unsealer(tenancy).payloads(rows)
+    mine = {row.idx for row in rows if row.tag in Unsealer(tenancy).tags(people[0])}
+    sql(made, "keys", "DELETE FROM subjects WHERE subject = ?", (people[0],))
+
+    def walk() -> dict[int, tuple[bytes, bytes]]:
+        place, found = Place(), {}
+        for at in range(0, len(rows), page):
+            found |= Unsealer(tenancy).payloads(rows[at : at + page], place)
+        return found
+
+    assert mine
+    assert walk() == {idx: body for idx, body in whole.items() if idx not in mine}
+    last = max(whole.keys() - mine)
+    ((sealed,),) = sql(made, "ledger", "SELECT sealed FROM bodies WHERE idx = ?", (last,))
+    sql(made, "ledger", "UPDATE bodies SET sealed = ? WHERE idx = ?", (sealed[:-16] + bytes(16), last))
+    with pytest.raises(Tampered) as caught:
+        walk()
+    assert caught.value.index == last
+
+
 def test_a_followed_tag_believes_no_body(made: Made) -> None:
     """A subject's next tag says whose secret to take: a body that doesn't open with it is still reported."""
     tenancy = made.vault.tenancy()

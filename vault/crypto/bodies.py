@@ -13,6 +13,7 @@ tries 256 secrets and not millions; it says no more than that once `u` is gone. 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -95,6 +96,27 @@ class BodyOpener:
             return AESGCM(secret).decrypt(blob[_NONCE], blob[_HINT], context).rstrip(b"\0").decode("ascii")
         except (InvalidTag, ValueError):
             raise Tampered("entry body does not open where it stands") from None
+
+    def first(self, blob: bytes, log_secrets: Iterable[bytes], context: bytes) -> tuple[int, bytes] | None:
+        """The first of these secrets that opens a body, by its place, and the payload; None if none does.
+
+        Raises:
+            Tampered: Another version, or the batch's envelope was changed.
+        """
+        if blob[:1] != _VERSION:
+            raise Tampered("entry body: unknown version")
+        try:
+            batch = self._batch_secret(blob[_ENVELOPE])
+        except (InvalidTag, ValueError):
+            raise Tampered("entry body does not open where it stands") from None
+        nonce, body = blob[_NONCE], blob[_BODY]
+        for at, secret in enumerate(log_secrets):
+            try:
+                padded = AESGCM(hmac.digest(batch, secret, "sha256")).decrypt(nonce, body, context)
+            except (InvalidTag, ValueError):
+                continue
+            return at, unpad(padded)
+        return None
 
     def open(self, blob: bytes, log_secret: bytes, context: bytes) -> bytes:
         """One body's payload.

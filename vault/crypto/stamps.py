@@ -9,8 +9,6 @@ from datetime import UTC
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-
 from vault.errors import ConfigError, Invalid, Tampered
 
 if TYPE_CHECKING:
@@ -61,6 +59,8 @@ def check(reply: bytes, data: bytes, roots: bytes) -> int:
         Invalid: It is no reply, or the roots are no certificates.
         ConfigError: The extra isn't installed.
     """
+    from cryptography import x509  # 20 ms of every start otherwise
+
     lib, (response, info) = _library(), _read(reply)
     try:
         certificates = x509.load_pem_x509_certificates(roots)

@@ -5,6 +5,7 @@ A note is text, a blank line, and signature lines `— name base64(key id || sig
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -25,6 +26,8 @@ _DASH: Final = "— "
 _KEY_SIZE: Final = 32
 _ID_SIZE: Final = 4
 _REMEDY: Final = "give the one line that `cvault log vkey` prints: name+8 hex digits+base64"
+_DIRTY: Final = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]").search
+"""ASCII controls other than newline, and what UTF-8 can't hold."""
 
 
 def to_base64(data: bytes) -> str:
@@ -49,12 +52,12 @@ def from_base64(text: str) -> bytes:
 
 def _is_name(name: str) -> bool:
     """Whether a key may be called so: not empty, no space, no plus, no control character, real Unicode."""
-    return bool(name) and "+" not in name and not any(char.isspace() for char in name) and _is_clean(name)
+    return "+" not in name and name.split() == [name] and _is_clean(name)
 
 
 def _is_clean(text: str) -> bool:
     """Whether a note may hold the text: valid UTF-8 without ASCII controls other than newline."""
-    return not any((char < " " and char != "\n") or "\ud800" <= char <= "\udfff" for char in text)
+    return _DIRTY(text) is None
 
 
 class VKey(Word):

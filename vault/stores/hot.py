@@ -129,6 +129,10 @@ class Rows:
         for sql, values in self._parts(session, rows):
             session.change(sql, values)
 
+    def change(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
+        """Insert the rows; how many were inserted or changed."""
+        return sum(session.change(sql, values) for sql, values in self._parts(session, rows))
+
     def put_words(self, session: Session, rows: Sequence[Word]) -> None:
         """Insert the rows, given as row types."""
         if rows:

@@ -6,7 +6,7 @@ about, under the head's lock, so that counts are exact over all nodes and a page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import BindParameter, bindparam, delete, select
@@ -19,6 +19,7 @@ _S, _M = seen.c, marks.c
 _TENANT: Final[BindParameter[str]] = bindparam("tenant")
 
 _SIGHT: Final = Rows(seen, lambda insert: insert.on_conflict_do_nothing().returning(_S.handle))
+_NOTE: Final = Rows(seen, lambda insert: insert.on_conflict_do_nothing())
 _COUNT: Final = Rows(
     seen,
     lambda insert: insert.on_conflict_do_update(
@@ -55,6 +56,10 @@ class SightingTable:
         """Note (span, handle), each handle once in the list; those handles that were not noted before."""
         put = [(self._tenant, span, handle, 1) for span, handle in rows]
         return {handle for (handle,) in _SIGHT.returning(self._session, put)}
+
+    def note(self, span: int, handles: Iterable[bytes]) -> int:
+        """Note handles of one span, each once; how many were not noted before. Cheaper than to say which."""
+        return _NOTE.change(self._session, [(self._tenant, span, handle, 1) for handle in handles])
 
     def count(self, rows: Sequence[tuple[int, bytes, int]]) -> dict[bytes, int]:
         """Raise the counts of (span, handle) by a number, each handle once; what they are then."""

@@ -42,6 +42,12 @@ def forged(index: int, **changes: object) -> list[bytes]:
     return [*ENTRIES[:index], row(index, **changes).stub, *ENTRIES[index + 1 : 256]]
 
 
+def long_winded(log: Path) -> None:
+    """A first entry whose length doesn't fit the two bytes before it."""
+    entry = ENTRIES[0].replace(b'"k":"', b'"k":"' + b"a" * 65_536)
+    (log / "tile/entries/000").write_bytes((len(entry) & 0xFFFF).to_bytes(2, "big") + entry)
+
+
 def says(text: str) -> Tamper:
     """Put another checkpoint there."""
     return lambda log: (log / "checkpoint").write_text(text, "utf-8")
@@ -82,6 +88,7 @@ REWRITTEN = [*forged(7, g="A" * 22), *ENTRIES[256:]]
 TAMPERINGS: dict[str, tuple[Tamper, int | None]] = {
     "an entry edited": (lambda log: bundle(log, forged(7, t=1_000_007, g="A" * 22)), 7),
     "an entry edited to an unknown kind": (lambda log: patch(log / "tile/entries/000", 79, b"reax"), 0),
+    "a kind longer than an entry can be": (long_winded, 0),
     "a space": (lambda log: bundle(log, [*ENTRIES[:9], ENTRIES[9] + b" ", *ENTRIES[10:256]]), 9),
     "an entry with padding bits": (lambda log: patch(log / "tile/entries/000", 50, b"B"), 0),
     "an entry deleted": (lambda log: bundle(log, [*ENTRIES[:40], *ENTRIES[41:256]]), 40),

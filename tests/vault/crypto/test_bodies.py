@@ -38,6 +38,17 @@ def test_neither_key_alone(blob: bytes) -> None:
             opener.shelf(blob, CONTEXT)
 
 
+def test_the_secret_that_fits_is_found_among_others(blob: bytes) -> None:
+    """By its place; none is no error, another version or envelope is."""
+    opener = BodyOpener(PRIVATE, "main")
+    assert opener.first(blob, [b"v" * 32, SECRET, b"w" * 32], CONTEXT) == (1, b"payload")
+    assert opener.first(blob, [b"v" * 32], CONTEXT) is None
+    assert opener.first(blob, [], CONTEXT) is None
+    for changed in (b"\2" + blob[1:], blob[:1] + b"\0" * 80 + blob[81:]):
+        with pytest.raises(Tampered):
+            opener.first(changed, [SECRET], CONTEXT)
+
+
 def test_every_byte_counts(blob: bytes) -> None:
     """A changed byte is reported by the hint or by the body."""
     opener = BodyOpener(PRIVATE, "main")

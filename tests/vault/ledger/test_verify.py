@@ -118,6 +118,47 @@ def test_rule_3_altered_columns(changes: dict[str, object], field: str | None) -
     assert "someone" not in found.message
 
 
+def whole(index: int, **changes: object) -> Row:
+    """An entry of one node with every column that repeats its stub, as a store delivers it."""
+    tag = bytes([index]) * 16 if index % 2 else b""
+    one = row(index, i=index + 1, n="n0", g=stub.pack(tag))
+    columns = {"t": 1_000_000 + index, "kind": "read", "tag": tag, "request": SALT}
+    return replace(one, **(columns | changes))  # type: ignore[arg-type]
+
+
+WHOLE = [whole(index) for index in range(30)]
+
+
+def walked(rows: Sequence[Row]) -> Verified:
+    """Walk rows under a head that a forger made for them."""
+    root = root_of(stubs_of(rows))
+    return verify(rows, head_size=len(rows), head_root=root, checkpoints=(), vkey=VKEY)
+
+
+def test_whole_rows_pass_as_they_would_singly() -> None:
+    """What is held against its columns at once comes to the same as what is read stub by stub."""
+    bare = [replace(one, t=None, kind=None, tag=None, request=None) for one in WHOLE]
+    assert walked(WHOLE) == walked(bare)
+
+
+@pytest.mark.parametrize("index", [0, 17, 18])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("t", 1_000_099), ("t", 1_000_017.5), ("t", -1), ("kind", "deny"), ("kind", "reading"),
+        ("kind", b"read"), ("tag", b"t" * 16), ("tag", b"t" * 17), ("tag", "t" * 16), ("request", b"r" * 16),
+        ("request", b""), ("who", LIAR), ("who_salt", b""), ("whom_digest", bytes(31)),
+        ("stub", WHOLE[19].stub), ("stub", WHOLE[17].stub + b" "),
+    ],
+)  # fmt: skip
+def test_one_altered_column_of_whole_rows_is_told(index: int, name: str, value: object) -> None:
+    """Whatever its type, and wherever it stands: the entry is named."""
+    rows = [replace(one, **{name: value}) if one.idx == index else one for one in WHOLE]  # type: ignore[arg-type]
+    with pytest.raises(Tampered) as caught:
+        walked(rows)
+    assert caught.value.index == index
+
+
 def test_columns_that_repeat_the_stub_pass_when_true() -> None:
     """The repeated columns, as a store delivers them, are accepted when they are right."""
     one = stub.decode(ROWS[17].stub)

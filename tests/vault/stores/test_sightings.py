@@ -18,6 +18,17 @@ def test_each_is_seen_once_and_counted_each_time(ledger: LedgerStore) -> None:
         assert tx.sightings.sight([]) == set()
 
 
+def test_the_new_are_counted_as_they_are_named(ledger: LedgerStore) -> None:
+    """`note` says how many of those `sight` would have named, and notes them just so."""
+    with ledger.transaction("main") as tx:
+        table = tx.sightings
+        assert table.note(10, [b"a", b"b", b"c"]) == 3
+        assert table.note(10, [b"b", b"d", b"c"]) == 1
+        assert table.sight([(10, b"d"), (10, b"e")]) == {b"e"}
+        assert table.note(20, [b"e"]) == 1
+        assert table.note(20, []) == 0
+
+
 def test_windows_that_are_over_go_in_parts(ledger: LedgerStore) -> None:
     """The oldest first, so many at most; those that still run stay."""
     with ledger.transaction("main") as tx:
