@@ -207,7 +207,7 @@ def is_commanded(lived: Lived) -> None:
     note = run("--vault", made.folder, "log", "checkpoint").out
     (out / "note").write_text(note)
     forms: tuple[tuple[object, ...], ...] = ((), ("--json",), ("--csv",))
-    span = ("--from", "2020-01-01", "--to", last)
+    span = ("--since", "2020-01-01", "--until", last)
     asked: list[tuple[object, ...]] = [
         *(("log", question, *RANGE, *form) for question in ("refusals", "off-hours") for form in forms),
         *(("log", "looked-up", "--field", "phone", *form) for form in forms),
