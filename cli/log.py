@@ -159,12 +159,8 @@ def export(
         until=parsing.instant(until, "until"),
     )
     if bodies is None and wanted != Wanted():
-        raise Invalid(
-            "these options are about a bodies file",
-            code="invalid_usage",
-            field="bodies",
-            remedy="--bodies FILE",
-        )
+        message = "these options are about a bodies file"
+        raise Invalid(message, code="invalid_usage", field="bodies", remedy="--bodies FILE")
     path = None if bodies is None else call.claim(bodies, force=force)
     with call.open() as vault:
         room, credential = vault.auditing(call.tenant), call.credential(vault, "auditor", "audit")

@@ -54,9 +54,7 @@ def list_(
         Text, typer.Option("--view", help="clear, or masked and no more; with --field: that field.")
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="As --view clear.")] = False,
-    case: Annotated[
-        Text, typer.Option("--case", help="Entries about this case; opens every body in question.")
-    ] = None,
+    case: Annotated[Text, typer.Option("--case", help="Entries about this case; opens bodies.")] = None,
     outcome: Annotated[Text, typer.Option("--outcome", help="ok, denied, not_found, failed.")] = None,
     reason: Annotated[Text, typer.Option("--reason", help="Why it was refused: role_denied, …")] = None,
     node: Annotated[Text, typer.Option("--node", help="Entries that this node wrote.")] = None,
@@ -79,10 +77,9 @@ def list_(
     from vault.auditing import Question
 
     form = log_rows.form(call, csv=csv, jsonl=jsonl, bom=bom)
-    if ref is not None:
-        (subject,) = parsing.refs([ref])
     question = Question(
-        subject=subject, actor=actor, field=field, clear=clear, case=case, node=node,
+        subject=subject if ref is None else parsing.refs([ref])[0], actor=actor, field=field, clear=clear,
+        case=case, node=node,
         role=parsing.one_of(role, ROLES, "role"), purpose=parsing.one_of(purpose, PURPOSES, "purpose"),
         kind=parsing.one_of(kind, ENTRY_KINDS, "kind"), reason=parsing.one_of(reason, REASONS, "reason"),
         outcome=parsing.one_of(outcome, OUTCOMES, "outcome"),
@@ -94,10 +91,10 @@ def list_(
         lines = vault.auditing(call.tenant).stream(call.credential(vault, "auditor", "audit"), question)
         if all_ or form.shape not in {"json", "table"}:
             show(call, form, lines)
-        else:
-            _whole(call, found := list(lines), limit, newest=newest)
-            if actor is not None and not found and not _known(vault, call.tenant, actor):
-                call.out.note("ask.nobody")
+            return
+        _whole(call, found := list(lines), limit, newest=newest)
+        if not found and actor and not _known(vault, call.tenant, actor):
+            call.out.note("ask.nobody")
 
 
 def _known(vault: Vault, tenant: str, actor: str) -> bool:

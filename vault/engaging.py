@@ -100,14 +100,8 @@ class Engaging(Identifying):
         with self._page(identity, "admin", "dpo") as page:
             self._agency(page, agency)
             before = page.registry.find(Engagement, agency)
-            if before is not None and not before.returned and row.starts > _following(before.ends):
-                raise Invalid(
-                    "what the agency got under its last contract was not returned",
-                    code="invalid_agency",
-                    field="starts",
-                    remedy="cvault agency returned AGENCY first; a renewal begins the day after, or before",
-                )
-            if before is not None and before.sealed:
+            if before is not None:
+                _demand_no_gap(before, row)
                 row = msgspec.structs.replace(row, sealed=before.sealed)
             page.put(row)
             detail = f"contract {agency} {row.reference} {row.starts}..{row.ends} {','.join(row.purposes)}"
@@ -226,6 +220,17 @@ class Engaging(Identifying):
                 for p in people
                 if p.sort == "agency"
             ]
+
+
+def _demand_no_gap(before: Engagement, row: Engagement) -> None:
+    """Demand that what was got under the last contract was returned, or goes on (PIPL 21 ¶2)."""
+    if not before.returned and row.starts > _following(before.ends):
+        raise Invalid(
+            "what the agency got under its last contract was not returned",
+            code="invalid_agency",
+            field="starts",
+            remedy="cvault agency returned AGENCY first; a renewal begins the day after, or before",
+        )
 
 
 def _following(day: str) -> str:
