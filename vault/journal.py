@@ -22,7 +22,7 @@ from vault.errors import ConfigError, Tampered, Unavailable
 from vault.ledger import checkpoint
 from vault.ledger.book import ID, Book, CaseRow, Remembered, shard_of, walk
 from vault.ledger.note import VKey
-from vault.ledger.registry import RECOVERED, BookInForce, Recovery, Registry
+from vault.ledger.registry import RECOVERED, BookInForce, LogFloor, Recovery, Registry
 from vault.ledger.tiles import Hashes
 from vault.merkle import Frontier
 from vault.model import Happening, Receipt, Word
@@ -224,7 +224,12 @@ class Journal:
             registry = self.registry_of(None, head)
             self.demand_number(registry)
             notes = [*self.cosigned(registry), *([] if pinned is None else [pinned])]
-            compare(notes, vkey, head.size, lambda size: whole if size == head.size else hashes.root_at(size))
+            floor = registry.find(LogFloor, "log")
+
+            def root_at(size: int) -> bytes:
+                return whole if size == head.size else hashes.root_at(size)
+
+            compare(notes, vkey, head.size, root_at, floor.entries if floor is not None else 0)
             passed = [pair for pair in self._passed.copy().items() if pair[0] <= head.size]
             for size, root in sorted(passed):
                 if hashes.root_at(size) != root:

@@ -120,7 +120,9 @@ class Pins:
             )
 
 
-def compare(notes: Iterable[str], vkey: VKey, size: int, root_at: Callable[[int], bytes]) -> None:
+def compare(
+    notes: Iterable[str], vkey: VKey, size: int, root_at: Callable[[int], bytes], least: int = 0
+) -> None:
     """Demand that a log is what its checkpoints kept elsewhere say, or has grown from there.
 
     Args:
@@ -128,6 +130,7 @@ def compare(notes: Iterable[str], vkey: VKey, size: int, root_at: Callable[[int]
             has taken the place of says nothing of it.
         vkey: The log's key.
         size: How many entries the log has now.
+        least: What lies before it went by the log's retention: a smaller checkpoint tells nothing any more.
         root_at: The root over its first so many entries.
 
     Raises:
@@ -141,6 +144,8 @@ def compare(notes: Iterable[str], vkey: VKey, size: int, root_at: Callable[[int]
     except Tampered as fault:
         raise Tampered(f"the pinned checkpoint: {fault.message}", remedy=REMEDY) from None
     for point in points:
+        if point.size < least:
+            continue
         if point.size > size:
             raise Tampered(
                 f"the log was shortened or restored from a backup: entries {size} to {points[-1].size - 1}"

@@ -16,12 +16,14 @@ from vault.access.tokens import Credential
 from vault.config import SHANGHAI, today
 from vault.errors import Invalid, NotFound, Unavailable
 from vault.journal import Page
-from vault.ledger.registry import LogFloor, Registry
+from vault.ledger import stub
+from vault.ledger.registry import Audit, Incident, LogFloor, Registry
 from vault.ledger.tiles import WIDTH
 from vault.model import Facts, Grant, Happening, Whom, Word
 from vault.retention import period
 from vault.retention.planner import Verdict, decide
 from vault.stores.pruning import PruneTable
+from vault.stores.tallies import HOUR
 from vault.tenancy import Tenancy
 
 LEAST: Final = "P6M"
@@ -168,8 +170,10 @@ class Pruning:
         due = self.prunable(entries=entries, as_of=as_of)
         if due.count_bodies or due.count_entries:
             self._demand_time()
+            self._demand_not_needed()
+            more = self._count_tagged(due)
             with self._t.acting(credential, "execute") as (grant, page):
-                self._begin(page, grant, due, request)
+                self._begin(page, grant, due, request, more)
         else:  # perhaps a run before this one died between its entry and its end
             grant = self._t.authenticate(credential)
             self._t.authorise(grant, "execute")
@@ -201,10 +205,34 @@ class Pruning:
                 remedy="set the clock; cvault log witness run",
             )
 
-    def _begin(self, page: Page, grant: Grant, due: Prunable, request: str | None) -> None:
+    def _demand_not_needed(self) -> None:
+        """What an open incident or a running audit rests on stays, whatever its age.
+
+        Raises:
+            Invalid: One of them is open.
+        """
+        registry, today_ = self._t.journal.registry(), self._t.today().isoformat()
+        open_ = [one.id for one in registry.all(Incident) if not one.closed]
+        open_ += [one.id for one in registry.all(Audit) if not one.closed and one.ends >= today_]
+        if open_:
+            raise Invalid(
+                f"{open_[0]} is open: what it may need of the log stays",
+                code="invalid_prune",
+                field="log",
+                remedy="cvault incident close, cvault audit close; or wait for its end",
+            )
+
+    def _count_tagged(self, due: Prunable) -> int:
+        """How many of the entries that go had a tag, by their stubs: the column proves nothing."""
+        first, count = due.entries - due.count_entries, 0
+        for start in range(first, due.entries, CHUNK):
+            data = self._t.stores.ledger.stubs(self._t.name, start, min(start + CHUNK, due.entries))
+            count += sum(bool(stub.decode(one).g) for one in data)
+        return count
+
+    def _begin(self, page: Page, grant: Grant, due: Prunable, request: str | None, more: int) -> None:
         self._t.use_approval(page, request, _ACTION, due.about, by=grant.principal, purpose=grant.purpose)
         floor = floor_of(page.registry)
-        more = PruneTable(page.tx.session, self._t.name).tagged(due.entries)
         page.put(
             msgspec.structs.replace(
                 floor, bodies=due.bodies, entries=due.entries, tagged=floor.tagged + more, rule=due.rule
@@ -217,9 +245,17 @@ class Pruning:
         """Delete what lies below the floor, in parts; how many bodies and entries that was."""
         gone = self._parts(floor.bodies, bodies=True, progress=progress)
         gone += self._parts(floor.entries, bodies=False, progress=progress)
+        self._drop_tallies(floor)
         if gone:
             self._t.stores.ledger.truncate()
         return gone
+
+    def _drop_tallies(self, floor: LogFloor) -> None:
+        """What was counted of staff goes with the entries it was counted from."""
+        first = self._t.stores.ledger.entries(self._t.name, floor.entries, 1)
+        if floor.entries and first:
+            with self._t.stores.ledger.transaction(self._t.name) as tx:
+                PruneTable(tx.session, self._t.name).drop_tallies(first[0].t // HOUR)
 
     def _parts(self, below: int, *, bodies: bool, progress: Callable[[int, int], None] | None) -> int:
         gone = 0

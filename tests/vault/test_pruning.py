@@ -21,6 +21,7 @@ from vault.model import Happening, Who, Whom
 from vault.pruning import LEAST, PruneTable, floor_of
 from vault.retention import period
 from vault.retention.rules import load
+from vault.stores.tallies import HOUR
 
 ROWS = borrowers(2)
 DAYS = 5 * 365 + 1
@@ -245,3 +246,47 @@ def test_the_floor_counts_what_the_balance_misses(made: Made) -> None:
     assert msgspec.structs.replace(floor, rule="") == LogFloor(
         id="log", bodies=floor.bodies, entries=512, tagged=tagged[0][0]
     )
+
+
+def test_counts_of_staff_go_with_their_entries(made: Made) -> None:
+    """Hours of which no entry is left are counted no more, and the check still agrees."""
+    room = made.vault.auditing()
+    room.top(made.token("auditor"))
+    before = count(made, "tallies")
+    later(made, DAYS + 1)
+    room.top(made.token("auditor"))
+    assert count(made, "tallies") > before
+    room.prune(made.token("dpo"), entries=True)
+    kept = made.vault.stores.ledger.entries("main", 512, 1)[0].t // HOUR
+    rows = made.vault.stores.ledger.db.session().rows("SELECT min(hour) FROM tallies")
+    assert rows[0][0] >= kept
+    room.check_tallies()
+
+
+def test_what_is_needed_stays(made: Made) -> None:
+    """An open incident keeps the log; closed, it doesn't."""
+    later(made, DAYS + 1)
+    room, security = made.vault.auditing(), made.token("dpo", "security")
+    opened = room.open_incident(security, noticed=made.clock(), reason="a laptop")
+    with pytest.raises(Invalid, match="is open"):
+        room.prune(made.token("dpo"))
+    room.close_incident(security, opened.id, reason="found")
+    assert room.prune(made.token("dpo")).count_bodies > 600
+
+
+def test_a_pin_older_than_the_floor_says_nothing_any_more(made: Made) -> None:
+    """A node that slept through the retention starts: what its pin speaks of went by rule."""
+    pin = made.folder / "keys" / "main.checkpoint"
+    made.vault.tenancy().journal.pin()
+    slept = pin.read_bytes()
+    size = int(slept.split(b"\n")[1])
+    fill(made, 600)
+    later(made, DAYS + 1)
+    room = made.vault.auditing()
+    room.prune(made.token("dpo"), entries=True)
+    assert floor_of(room._t.journal.registry()).entries > size
+    made.vault.close()
+    pin.write_bytes(slept)
+    again = made.reopened()
+    assert again.vault.auditing().walk().size > size
+    again.vault.close()

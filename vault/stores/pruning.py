@@ -22,11 +22,6 @@ _TILES: Final = Statement(
 _TALLIES: Final = Statement(delete(tallies).where(tallies.c.tenant == _TENANT, tallies.c.hour < _BELOW))
 _FIRST_BODY: Final = Statement(select(func.min(bodies.c.idx)).where(bodies.c.tenant == _TENANT))
 _FIRST_ENTRY: Final = Statement(select(func.min(entries.c.idx)).where(entries.c.tenant == _TENANT))
-_TAGGED: Final = Statement(
-    select(func.count()).where(
-        entries.c.tenant == _TENANT, entries.c.idx < _BELOW, entries.c.tag != bindparam("none")
-    )
-)
 
 
 class PruneTable:
@@ -45,11 +40,6 @@ class PruneTable:
         """The index of the first entry there is."""
         ((found,),) = _FIRST_ENTRY.rows(self._session, tenant=self._tenant)
         return None if found is None else int(found)
-
-    def tagged(self, below: int) -> int:
-        """How many entries before an index have a tag."""
-        ((count,),) = _TAGGED.rows(self._session, tenant=self._tenant, below=below, none=b"")
-        return int(count)
 
     def drop_bodies(self, below: int) -> int:
         """Delete the bodies before an index; how many."""
